@@ -1,0 +1,1 @@
+"""EcoInference: choose, for each prediction, the cheapest classifier that is good enough."""

@@ -1,0 +1,388 @@
+"""Every file of the workflow: where it is, what it must hold, and writing it whole or not at all.
+
+Arrays are stored as `.npz` without pickles. Each array file carries the name of what it holds,
+so that two files that were swapped are noticed.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eco.errors import EcoError, FileError
+
+Array = NDArray[Any]
+
+LABELS = Path("data/labels.npz")
+ENERGY = Path("data/energy.json")
+ROUTER_ENERGY = Path("data/router_energy.json")
+ORACLE = Path("data/oracle.npz")
+ROUTED = Path("data/router.npz")
+ROUTER = Path("models/router.onnx")
+
+SPLITS = ("train", "validation", "test")
+
+
+def images_path(split: str) -> Path:
+    """Images and labels of one split."""
+    return Path(f"data/{split}.npz")
+
+
+def model_path(model: str) -> Path:
+    """The trained model, an ONNX graph from images to probabilities."""
+    return Path(f"models/{model}.onnx")
+
+
+def predictions_path(model: str) -> Path:
+    """Probabilities of one model on validation and test."""
+    return Path(f"data/predictions/{model}.npz")
+
+
+def metrics_path(name: str) -> Path:
+    """A small JSON file that `dvc metrics` shows."""
+    return Path(f"metrics/{name}.json")
+
+
+def rows_path(name: str) -> Path:
+    """Rows of a plot that `dvc plots` draws."""
+    return Path(f"plots/{name}.json")
+
+
+def picture_path(name: str) -> Path:
+    """A picture."""
+    return Path(f"plots/{name}.png")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for writing that takes the place of `path` only when it is complete.
+
+    Parameters
+    ----------
+    path : Path
+        The file to replace; its folder is made if need be.
+
+    Yields
+    ------
+    BinaryIO
+        A stream. If the block raises, `path` is left as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with draft.open("wb") as stream:
+            yield stream
+        draft.replace(path)
+    except OSError as error:
+        raise FileError(
+            f"{path} could not be written: {error.strerror or error}. "
+            "Whatever stood there is unchanged. Make room or check the permissions, and run again."
+        ) from None
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def save_json(path: Path, content: Any) -> None:
+    """Write `content` as JSON that git can diff; NaN and infinity are refused."""
+    text = json.dumps(content, indent=1, allow_nan=False)
+    with replacing(path) as stream:
+        stream.write(text.encode() + b"\n")
+
+
+def save_metrics(name: str, content: Mapping[str, Any]) -> None:
+    """Write metrics, floats to six significant digits, so that differences are real ones."""
+    save_json(metrics_path(name), _rounded(content))
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_rounded(inner) for inner in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def save_rows(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write the rows of a plot, floats to six significant digits."""
+    save_json(rows_path(name), _rounded(list(rows)))
+
+
+def load_json(path: Path, stage: str) -> Any:
+    """Read a JSON file that `stage` writes."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise _missing(path, stage) from None
+    except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
+        raise _broken(path, f"is not valid JSON ({error})", stage) from None
+
+
+def load_rows(name: str, keys: Sequence[str], stage: str) -> list[dict[str, Any]]:
+    """Rows of a plot that `stage` writes: at least one, each with the given keys."""
+    path = rows_path(name)
+    rows = load_json(path, stage)
+    if not isinstance(rows, list) or not rows:
+        raise _broken(path, "must hold a list of rows", stage)
+    for row in rows:
+        if not isinstance(row, dict) or not set(keys) <= row.keys():
+            raise _broken(path, f"must hold rows with {', '.join(keys)}", stage)
+    return rows
+
+
+def save_arrays(path: Path, holds: str, **arrays: Array) -> None:
+    """Write named arrays, and what they hold, to a compressed `.npz`.
+
+    The same arrays give the same bytes.
+    """
+    with replacing(path) as stream:
+        np.savez_compressed(stream, holds=np.array(holds), **arrays)  # type: ignore[arg-type]
+
+
+def load_arrays(path: Path, holds: str, names: Sequence[str], stage: str) -> dict[str, Array]:
+    """Read named arrays from a `.npz` that `stage` writes.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    holds : str
+        What the file must say that it holds.
+    names : sequence of str
+        The arrays that must be in it.
+    stage : str
+        The stage to name when the file must be made anew.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, unreadable, or holds something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            found = str(archive["holds"])
+            if found != holds:
+                raise _broken(path, f"must hold {holds}, but holds {found}", stage)
+            return {name: archive[name] for name in names}
+    except FileNotFoundError:
+        raise _missing(path, stage) from None
+    except KeyError as error:
+        raise _broken(path, f"lacks {error.args[0]}", stage) from None
+    except EcoError:
+        raise
+    except Exception as error:  # what NumPy raises on damaged bytes is not a closed list
+        raise _broken(path, f"is not a complete .npz file ({error})", stage) from None
+
+
+def save_images(split: str, dataset: str, X: Array, y: Array) -> None:
+    """Write the images and labels of one split."""
+    save_arrays(images_path(split), f"{split} images of {dataset}", X=X, y=y)
+
+
+def load_images(split: str, dataset: str) -> tuple[Array, Array]:
+    """Images and labels of one split.
+
+    Returns
+    -------
+    X : array of shape (n_samples, height, width), uint8
+        Pixels.
+    y : array of shape (n_samples,), uint8
+        Labels.
+    """
+    path = images_path(split)
+    arrays = load_arrays(path, f"{split} images of {dataset}", ["X", "y"], "fetch")
+    X, y = arrays["X"], arrays["y"]
+    if X.dtype != np.uint8 or X.ndim != 3 or len(X) == 0 or y.shape != (len(X),):
+        problem = f"must hold uint8 images (n, height, width) with a label each, got {X.shape}"
+        raise _broken(path, f"{problem} {X.dtype} and labels {y.shape}", "fetch")
+    return X, y
+
+
+def save_labels(dataset: str, class_names: Sequence[str], **labels: Array) -> None:
+    """Write the labels of the validation and test splits, small enough for git."""
+    save_arrays(LABELS, f"labels of {dataset}", class_names=np.array(class_names), **labels)
+
+
+def load_labels(split: str, dataset: str) -> Array:
+    """Labels of one split, (n_samples,) uint8."""
+    arrays = load_arrays(LABELS, f"labels of {dataset}", [split, "class_names"], "fetch")
+    y, n_classes = arrays[split], len(arrays["class_names"])
+    if y.dtype != np.uint8 or y.ndim != 1 or len(y) == 0 or y.max() >= n_classes:
+        problem = f"must hold {split} labels from 0 to {n_classes - 1}, uint8"
+        raise _broken(LABELS, f"{problem}, got {y.dtype} {y.shape}", "fetch")
+    return y
+
+
+def load_class_names(dataset: str) -> list[str]:
+    """What each class is called, in label order."""
+    arrays = load_arrays(LABELS, f"labels of {dataset}", ["class_names"], "fetch")
+    return [str(name) for name in arrays["class_names"]]
+
+
+def save_predictions(model: str, dataset: str, **probabilities: Array) -> None:
+    """Write the probabilities of one model, rounded to the fourth decimal.
+
+    Rounding keeps the files small enough for git, and equal where a thread count changes the
+    last bits.
+    """
+    rounded = {split: np.round(p, 4).astype(np.float32) for split, p in probabilities.items()}
+    save_arrays(predictions_path(model), f"predictions of {model} on {dataset}", **rounded)
+
+
+def load_predictions(pool: Sequence[str], split: str, dataset: str) -> Array:
+    """Probabilities of every model of the pool on one split.
+
+    Returns
+    -------
+    array of shape (n_samples, n_models, n_classes), float32
+        Each row sums to 1 within the rounding of the files.
+
+    Raises
+    ------
+    FileError
+        If a file is missing, damaged, of another model, or doesn't fit the labels.
+    """
+    n_samples = len(load_labels(split, dataset))
+    n_classes = len(load_class_names(dataset))
+    stack = np.empty((n_samples, len(pool), n_classes), np.float32)
+    for column, model in enumerate(pool):
+        path, stage = predictions_path(model), f"predict@{model}"
+        holds = f"predictions of {model} on {dataset}"
+        p = load_arrays(path, holds, [split], stage)[split]
+        if p.shape != (n_samples, n_classes):
+            fits = f"must be ({n_samples}, {n_classes}) for the labels in {LABELS}"
+            raise _broken(path, f"does not fit: {split} {fits}, got {p.shape}", stage)
+        if not np.isfinite(p).all() or np.abs(p.sum(axis=1) - 1).max() > 1e-3 or p.min() < 0:
+            raise _broken(path, f"holds {split} rows that are not probabilities", stage)
+        stack[:, column] = p
+    return stack
+
+
+def load_choices(path: Path, split: str, pool: Sequence[str], n_samples: int, stage: str) -> Array:
+    """Model indices, one per sample of a split, checked against the pool they were made for.
+
+    Returns
+    -------
+    array of shape (n_samples,), int64
+        Indices into `pool`.
+    """
+    arrays = load_arrays(path, _choices(path, pool), [split], stage)
+    choices = arrays[split].astype(np.int64)
+    if choices.shape != (n_samples,) or not 0 <= choices.min() <= choices.max() < len(pool):
+        problem = f"must hold an index of the {len(pool)} models for each of {n_samples} samples"
+        raise _broken(path, f"{problem}, got {choices.shape}", stage)
+    return choices
+
+
+def save_choices(path: Path, pool: Sequence[str], **choices: Array) -> None:
+    """Write model indices per split, with the pool they index."""
+    small = {split: indices.astype(np.uint8) for split, indices in choices.items()}
+    save_arrays(path, _choices(path, pool), **small)
+
+
+def _choices(path: Path, pool: Sequence[str]) -> str:
+    return f"choices of the {path.stem} among {', '.join(pool)}"
+
+
+def load_energy(path: Path, names: Sequence[str], batch_size: int, stage: str) -> Array:
+    """Joules per sample of each named workload at one batch size.
+
+    Returns
+    -------
+    array of shape (n_names,), float64
+        J per sample, positive.
+
+    Raises
+    ------
+    FileError
+        If a figure is missing or isn't a positive number.
+    """
+    rows = energy_rows(path, stage)
+    figures = {row["name"]: row["energy_j"] for row in rows if row["batch_size"] == batch_size}
+    for name in names:
+        if name not in figures:
+            raise _broken(path, f"has no energy of {name} at batch size {batch_size}", stage)
+        joules = figures[name]
+        is_number = isinstance(joules, int | float) and not isinstance(joules, bool)
+        if not is_number or not 0 < joules < np.inf:
+            problem = f"must give {name} a positive number of joules, got {joules!r}"
+            raise _broken(path, problem, stage)
+    return np.array([figures[name] for name in names], dtype=np.float64)
+
+
+def load_readings(path: Path, names: Sequence[str], batch_size: int, stage: str) -> Array:
+    """The single readings behind the figures of `load_energy`.
+
+    Returns
+    -------
+    array of shape (n_rounds, n_names), float64
+        J per sample in each round; NaN where a window did not count.
+    """
+    rows = {row["name"]: row for row in energy_rows(path, stage) if row["batch_size"] == batch_size}
+    try:
+        return np.array([rows[name]["readings_j"] for name in names], dtype=np.float64).T
+    except (KeyError, TypeError, ValueError):
+        problem = f"must give {', '.join(names)} equally many readings_j at {batch_size}"
+        raise _broken(path, problem, stage) from None
+
+
+def load_provenance(path: Path, stage: str) -> Mapping[str, Any]:
+    """Where, when and how the energies of a file were measured."""
+    energy_rows(path, stage)
+    provenance = load_json(path, stage).get("provenance")
+    if not isinstance(provenance, dict) or "grid_g_co2e_per_kwh" not in provenance:
+        raise _broken(path, "must say where it was measured, under provenance", stage)
+    return provenance
+
+
+def check_comparable(path: Path, other: Path, stage: str) -> None:
+    """Refuse two energy files that were not measured in the same way on one machine."""
+    ours, theirs = load_provenance(path, stage), load_provenance(other, stage)
+    for key in ("mode", "machine", "watts_per_core", "threads", "call_path"):
+        if ours.get(key) != theirs.get(key):
+            raise FileError(
+                f"{path} and {other} can't be added up: {key} is {ours.get(key)!r} in the one and "
+                f"{theirs.get(key)!r} in the other. Measure both anew: make measure"
+            )
+
+
+def machine() -> str:
+    """The present machine in one line: processor, cores, system."""
+    processor = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+        named = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+        processor = named[0] if named else processor
+    return f"{processor}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+
+
+def energy_rows(path: Path, stage: str) -> list[Mapping[str, Any]]:
+    """The measurements of an energy file, one row per workload and batch size."""
+    content = load_json(path, stage)
+    rows = content.get("measurements") if isinstance(content, dict) else None
+    if not isinstance(rows, list) or not all(
+        isinstance(row, dict) and {"name", "batch_size", "energy_j"} <= row.keys() for row in rows
+    ):
+        raise _broken(path, "must hold measurements with name, batch_size and energy_j", stage)
+    return rows
+
+
+def _missing(path: Path, stage: str) -> FileError:
+    return FileError(f"{path} is missing. {_rebuild(stage)}")
+
+
+def _broken(path: Path, problem: str, stage: str) -> FileError:
+    return FileError(f"{path} {problem}. {_rebuild(stage)}")
+
+
+def _rebuild(stage: str) -> str:
+    return (
+        "Bring it back with: git checkout data metrics plots && dvc checkout; "
+        f"or make it anew: dvc repro -f -s {stage}"
+    )

@@ -1,0 +1,70 @@
+"""The call path: how a trained model is loaded and run, for predictions and for joules alike.
+
+ONNX Runtime, one session per model. Whatever measures energy or predicts goes through here, so a
+faster format is one change.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from eco.errors import FileError
+
+Array = NDArray[Any]
+
+CALL_PATH = f"onnxruntime {onnxruntime.__version__}"
+
+
+class Session:
+    """A loaded model: call it with uint8 images.
+
+    Parameters
+    ----------
+    path : Path
+        An ONNX graph from ``X``, uint8 (n, height, width).
+    threads : int
+        Threads that one call may use.
+
+    Raises
+    ------
+    FileError
+        If the file is missing or isn't such a graph.
+    """
+
+    def __init__(self, path: Path, threads: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Idle threads that spin would be billed to the model that runs next.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        rebuild = (
+            f"Bring it back with: dvc checkout; or make it anew: dvc repro -f -s {_stage(path)}"
+        )
+        if not path.exists():
+            raise FileError(f"{path} is missing. {rebuild}")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                path.read_bytes(), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime's errors share no base class of their own
+            reason = str(error).splitlines()[0]
+            raise FileError(f"{path} is not an ONNX model ({reason}). {rebuild}") from None
+        inputs = [(x.name, x.type) for x in self._session.get_inputs()]
+        if inputs != [("X", "tensor(uint8)")]:
+            raise FileError(f"{path} must take X, uint8 images, but takes {inputs}. {rebuild}")
+
+    def __call__(self, X: Array) -> Array:
+        """Run the model on one batch of images (n, height, width), uint8."""
+        return np.asarray(self._session.run(None, {"X": X})[0])
+
+    def in_batches(self, X: Array, batch_size: int = 1000) -> Array:
+        """Run the model on any number of images, a batch at a time."""
+        starts = range(0, len(X), batch_size)
+        return np.concatenate([self(X[start : start + batch_size]) for start in starts])
+
+
+def _stage(path: Path) -> str:
+    return "train_router" if path.stem == "router" else f"train@{path.stem}"

@@ -1,0 +1,37 @@
+"""The page that `dvc plots show` fills, with its JavaScript inside: it needs no network."""
+
+import sys
+from pathlib import Path
+
+import vl_convert
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+{{refresh_tag}}
+<title>EcoInference: plots</title>
+<style>
+  body {{ font-family: system-ui, sans-serif; margin: 1.5rem; }}
+  body > div {{ margin-bottom: 2rem; overflow-x: auto; }}
+  img {{ max-width: 100%; height: auto; }}
+</style>
+<script>{bundle}</script>
+</head>
+<body>
+<h1>EcoInference: plots</h1>
+{{plot_divs}}
+</body>
+</html>
+"""
+
+
+def write(path: Path) -> None:
+    """Write the page with the Vega bundle that vl-convert carries; DVC fills in the plots."""
+    page = _PAGE.format(bundle=vl_convert.javascript_bundle())  # type: ignore[call-arg]
+    path.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

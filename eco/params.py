@@ -1,0 +1,327 @@
+"""The schema of params.yaml: every setting, what it must be, and the message when it isn't."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from eco.errors import ParamsError
+
+PATH = Path("params.yaml")
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Threshold = Annotated[float, Field(ge=0, le=1)]
+# `router` would take the place of models/router.onnx.
+ModelName = Annotated[str, Field(pattern=r"^(?!router$)[a-z][a-z0-9_]*\Z")]
+
+
+def _distinct(names: list[str]) -> list[str]:
+    if not names:
+        raise ValueError("must name at least one model")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"must name each model once, but repeats {', '.join(repeated)}")
+    return names
+
+
+class Section(BaseModel):
+    """A section of params.yaml: read-only, no unknown keys, no silent conversions."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, regex_engine="python-re"
+    )
+
+
+class Data(Section):
+    """Which data set, where it may lie, and how it is split."""
+
+    name: Literal["fashion-mnist", "digits"]
+    folder: str
+    validation_share: Share
+
+
+class DecisionTree(Section):
+    """Settings of `sklearn.tree.DecisionTreeClassifier`."""
+
+    kind: Literal["decision_tree"]
+    max_leaf_nodes: Annotated[int, Field(ge=2)]
+
+
+class LogisticRegression(Section):
+    """Settings of `sklearn.linear_model.LogisticRegression`."""
+
+    kind: Literal["logistic_regression"]
+    C: Positive
+    max_iter: Count
+
+
+class RandomForest(Section):
+    """Settings of `sklearn.ensemble.RandomForestClassifier`."""
+
+    kind: Literal["random_forest"]
+    n_estimators: Count
+    min_samples_leaf: Count
+
+
+class Network(Section):
+    """How a network is trained: AdamW, cosine schedule, shifted and mirrored images."""
+
+    epochs: Count
+    batch_size: Count
+    learning_rate: Positive
+    label_smoothing: Fraction
+    max_shift: Annotated[int, Field(ge=0)]
+    mirror: bool
+
+
+class MLP(Network):
+    """Settings of the multi-layer perceptron."""
+
+    kind: Literal["mlp"]
+    units: Annotated[list[Count], Field(min_length=1)]
+    dropout: Fraction
+
+
+class CNN(Network):
+    """Settings of the residual convolutional network."""
+
+    kind: Literal["cnn"]
+    filters: Annotated[list[Count], Field(min_length=1)]
+
+
+Model = Annotated[
+    DecisionTree | LogisticRegression | RandomForest | MLP | CNN, Field(discriminator="kind")
+]
+
+
+class Energy(Section):
+    """How joules are measured, and which of the figures the strategies use."""
+
+    batch_size: Count
+    batch_sizes: Annotated[list[Count], Field(min_length=1)]
+    threads: Count
+    mode: Literal["auto", "rapl", "load"]
+    country: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    watts_per_core: Positive
+    half_width: Share
+    budget_s: Positive
+
+    @model_validator(mode="after")
+    def _batch_size_is_measured(self) -> Self:
+        if self.batch_size not in self.batch_sizes:
+            raise ValueError(
+                f"energy.batch_size must be one of the measured batch_sizes {self.batch_sizes}, "
+                f"got {self.batch_size}"
+            )
+        return self
+
+
+class Oracle(Section):
+    """Which model the oracle names where no model is right."""
+
+    none_correct: Literal["last", "cheapest"]
+
+
+class Router(Section):
+    """Settings of the router, a logistic regression on pixels."""
+
+    C: Positive
+    max_iter: Count
+    class_weight: Literal["balanced", "none"]
+
+
+class Cascading(Section):
+    """Which models form the cascade, and the confidence at which each accepts."""
+
+    active_models: Annotated[list[ModelName], AfterValidator(_distinct)]
+    thresholds: list[Threshold] | str
+    presets: dict[str, list[Threshold]]
+
+    @field_validator("thresholds", mode="before")
+    @classmethod
+    def _thresholds_are_shares(cls, value: Any) -> Any:
+        if not isinstance(value, list | str):
+            raise ValueError(f"must be a list of numbers or the name of a preset, got {value!r}")
+        for threshold in value if isinstance(value, list) else []:
+            is_number = isinstance(threshold, int | float) and not isinstance(threshold, bool)
+            if not is_number or not 0 <= threshold <= 1:
+                raise ValueError(f"must hold numbers from 0 to 1, got {threshold!r} in {value}")
+        return value
+
+    @field_validator("presets")
+    @classmethod
+    def _presets_end_in_zero(cls, presets: dict[str, list[float]]) -> dict[str, list[float]]:
+        for name, thresholds in presets.items():
+            if not thresholds or thresholds[-1] != 0:
+                raise ValueError(f"preset {name} must end in 0.0, got {thresholds}")
+        return presets
+
+    @model_validator(mode="after")
+    def _one_threshold_per_active_model(self) -> Self:
+        if isinstance(self.thresholds, str) and self.thresholds not in self.presets:
+            raise ValueError(
+                f"cascading.thresholds must be a list or the name of a preset "
+                f"({', '.join(self.presets)}), got {self.thresholds!r}"
+            )
+        chosen = self.chosen_thresholds
+        if len(chosen) != len(self.active_models) or chosen[-1] != 0:
+            raise ValueError(
+                "cascading.thresholds must hold one threshold for each of the "
+                f"{len(self.active_models)} active models ({', '.join(self.active_models)}), "
+                "the last of them 0.0; "
+                f"got {len(chosen)}: {chosen}"
+            )
+        return self
+
+    @property
+    def chosen_thresholds(self) -> list[float]:
+        """The thresholds themselves, also where params.yaml names a preset."""
+        if isinstance(self.thresholds, str):
+            return self.presets[self.thresholds]
+        return self.thresholds
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    data: Data
+    pool: Annotated[list[ModelName], AfterValidator(_distinct)]
+    models: Annotated[dict[ModelName, Model], Field(min_length=1)]
+    energy: Energy
+    oracle: Oracle
+    router: Router
+    cascading: Cascading
+
+    @model_validator(mode="after")
+    def _named_models_exist(self) -> Self:
+        for name in self.pool:
+            if name not in self.models:
+                raise ValueError(
+                    f"pool must name models that have a section under models "
+                    f"({', '.join(self.models)}), got {name}"
+                )
+        for name in self.cascading.active_models:
+            if name not in self.pool:
+                raise ValueError(
+                    f"cascading.active_models must name models of the pool "
+                    f"({', '.join(self.pool)}), got {name}"
+                )
+        return self
+
+    def model(self, name: str) -> Model:
+        """Settings of one model of the pool.
+
+        Raises
+        ------
+        ParamsError
+            If the pool has no such model.
+        """
+        if name not in self.pool:
+            raise ParamsError(
+                f"{name} is not a model of the pool in params.yaml ({', '.join(self.pool)})."
+            )
+        return self.models[name]
+
+
+def load(path: Path = PATH) -> Params:
+    """Read and check the whole of params.yaml.
+
+    Parameters
+    ----------
+    path : Path
+        The file to read.
+
+    Returns
+    -------
+    Params
+        The settings, frozen.
+
+    Raises
+    ------
+    ParamsError
+        If the file is missing, isn't YAML, or breaks the schema anywhere.
+    """
+    try:
+        # YAML 1.2, as DVC reads it: PyYAML would take 1e-05 for a string.
+        raw = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(
+            f"{path} does not exist in {Path.cwd()}. Run stages from the top of the repository, "
+            f"or get the file back with: git checkout {path}"
+        ) from None
+    except (YAMLError, UnicodeDecodeError, OSError) as error:
+        raise ParamsError(f"{path} is not readable YAML: {error}\n{_undo(path)}") from None
+    if not isinstance(raw, dict):
+        raise ParamsError(f"{path} must hold the settings, but holds {raw!r}.\n{_undo(path)}")
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        lines = dict.fromkeys(f"{path}: {_sentence(problem)}" for problem in error.errors())
+        raise ParamsError("\n".join([*lines, _undo(path)])) from None
+
+
+def _undo(path: Path) -> str:
+    return (
+        "Nothing was run, and the results on disk are those of the last good run. "
+        f"Mend the value, or go back to the committed settings with: git checkout {path}"
+    )
+
+
+def _sentence(problem: Any) -> str:
+    # Union members and discriminator tags are pydantic's affair, not keys of the file.
+    inner = {"list[constrained-float]", "str", *_kinds()}
+    loc = [str(part) for part in problem["loc"] if part not in inner]
+    key = ".".join(loc)
+    found = f"got {problem['input']!r}"
+    match problem["type"]:
+        case "missing":
+            return f"{key} is missing. Every setting must be given."
+        case "extra_forbidden":
+            return f"{key} is not a setting.{_did_you_mean(loc)}"
+        case "value_error":
+            message = str(problem["ctx"]["error"])
+            return f"{key} {message}." if message.startswith(("must", "preset")) else f"{message}."
+        case "union_tag_invalid" | "union_tag_not_found":
+            kinds = ", ".join(_kinds())
+            return f"{key}.kind must be one of {kinds}; got {_kind_of(problem['input'])!r}."
+        case "string_pattern_mismatch":
+            return f"{key} must match {problem['ctx']['pattern']}; {found}."
+        case _:
+            must = problem["msg"].removeprefix("Input should be ").removeprefix("Value should be ")
+            return f"{key} must be {must}; {found}."
+
+
+def _kinds() -> Sequence[str]:
+    return ("decision_tree", "logistic_regression", "random_forest", "mlp", "cnn")
+
+
+def _kind_of(section: Any) -> Any:
+    return section.get("kind") if isinstance(section, dict) else section
+
+
+def _did_you_mean(loc: Sequence[str]) -> str:
+    section: Any = Params
+    for part in loc[:-1]:
+        field = section.model_fields.get(part) if hasattr(section, "model_fields") else None
+        section = field.annotation if field else None
+    known = list(getattr(section, "model_fields", {}))
+    close = difflib.get_close_matches(loc[-1], known, n=1)
+    if close:
+        return f" Did you mean {'.'.join([*loc[:-1], close[0]])}?"
+    return f" Known here: {', '.join(known)}." if known else ""

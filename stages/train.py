@@ -1,0 +1,42 @@
+"""Train one model of the pool."""
+
+import sys
+import time
+
+from eco import files, params, pool
+from eco.errors import reported
+
+
+def main(model: str = "") -> None:
+    """Write the model's ONNX graph, its training curve and what the training took."""
+    settings = params.load()
+    name = settings.data.name
+    section = settings.model(model).model_dump()
+    X, y = files.load_images("train", name)
+    X_validation, y_validation = files.load_images("validation", name)
+    begin, cpu = time.monotonic(), time.process_time()
+    trained = pool.train(
+        section.pop("kind"), section, X, y, X_validation, y_validation, settings.seed, print
+    )
+    seconds, cpu_s = time.monotonic() - begin, time.process_time() - cpu
+    with files.replacing(files.model_path(model)) as stream:
+        stream.write(trained.graph.SerializeToString())
+    files.save_rows(f"training/{model}", [{"model": model} | row for row in trained.curve])
+    on_train, on_validation = trained.curve[-2:]
+    metrics = {
+        "train_accuracy": on_train["accuracy"],
+        "validation_accuracy": on_validation["accuracy"],
+        "seconds": seconds,
+        "cpu_seconds": cpu_s,
+        "file_bytes": files.model_path(model).stat().st_size,
+    }
+    files.save_metrics(f"training/{model}", {"training": {model: metrics}})
+    print(
+        f"{model}: {on_validation['accuracy']:.2%} on validation, trained in {seconds:.0f} s "
+        f"({cpu_s:.0f} CPU seconds)"
+    )
+
+
+if __name__ == "__main__":
+    with reported():
+        main(*sys.argv[1:2])

@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import mstats
+
+from eco.intervals import TRIM, not_told_apart, strategy_interval, trimmed_mean
+
+readings = st.lists(st.floats(0.1, 10.0), min_size=5, max_size=60).map(np.array)
+
+
+# SciPy divides by the nominal trimming, ours by the actual one: the same for multiples of ten.
+@given(st.sampled_from([10, 20, 30]), st.randoms(use_true_random=False))
+def test_it_agrees_with_scipy(n, random):
+    values = np.array([random.uniform(0.1, 10) for _ in range(n)])
+    mean, half_width = trimmed_mean(values)
+    low, high = mstats.trimmed_mean_ci(values, limits=(TRIM, TRIM), alpha=0.05)
+    assert mean == pytest.approx((low + high) / 2)
+    assert half_width == pytest.approx(np.sqrt(2) * (high - low) / 2, abs=1e-9)
+
+
+@given(readings, st.integers(1, 5))
+def test_windows_that_do_not_count_change_nothing(values, n_missing):
+    assert trimmed_mean(np.append(values, [np.nan] * n_missing)) == trimmed_mean(values)
+
+
+@given(readings, st.floats(1e-6, 1e6))
+def test_joules_scale(values, factor):
+    mean, half_width = trimmed_mean(values)
+    scaled = trimmed_mean(values * factor)
+    assert scaled == pytest.approx((mean * factor, half_width * factor), abs=1e-9 * factor)
+
+
+def test_one_wild_reading_in_ten_changes_little():
+    values = np.append(np.ones(19), 100.0)
+    assert trimmed_mean(values)[0] == 1
+
+
+def test_a_repetition_finds_its_mean_in_the_interval_about_as_often_as_it_says():
+    random = np.random.default_rng(3)
+    held = 0
+    for _ in range(500):
+        mean, half_width = trimmed_mean(1 + 0.1 * random.standard_normal(15))
+        repeated, _ = trimmed_mean(1 + 0.1 * random.standard_normal(15))
+        held += abs(repeated - mean) <= half_width
+    assert 0.92 * 500 <= held <= 0.98 * 500
+
+
+def test_few_readings_have_no_interval():
+    assert trimmed_mean(np.array([1.0, 2.0])) == (1.5, float("inf"))
+    assert np.isnan(trimmed_mean(np.array([np.nan]))[0])
+
+
+def test_what_slows_a_whole_round_cancels_in_the_share():
+    speed = np.random.default_rng(0).uniform(1, 2, 30)
+    readings_j = np.outer(speed, [1.0, 10.0])
+    interval = strategy_interval(np.array([1.0, 0.2]), readings_j, energy_j=3.0 * speed.mean())
+    width = interval["energy_j_high"] - interval["energy_j_low"]
+    assert width > 0.1 * 3.0
+    assert interval["energy_share_high"] - interval["energy_share_low"] < 1e-9
+
+
+def test_the_interval_covers_the_true_energy_about_as_often_as_it_says():
+    random = np.random.default_rng(1)
+    truth, runs = np.array([1.0, 10.0, 100.0]), np.array([1.0, 0.5, 0.1])
+    covered = covered_share = 0
+    for _ in range(400):
+        readings_j = truth * (1 + 0.05 * random.standard_normal((15, 3)))
+        router_j = 2.0 * (1 + 0.05 * random.standard_normal(15))
+        means = np.array([trimmed_mean(column)[0] for column in readings_j.T])
+        energy_j = runs @ means + trimmed_mean(router_j)[0]
+        found = strategy_interval(runs, readings_j, energy_j, router_j)
+        covered += found["energy_j_low"] <= runs @ truth + 2.0 <= found["energy_j_high"]
+        share = (runs @ truth + 2.0) / 100
+        covered_share += found["energy_share_low"] <= share <= found["energy_share_high"]
+    assert covered >= 0.90 * 400
+    assert covered_share >= 0.90 * 400
+
+
+def test_a_model_that_never_runs_adds_no_uncertainty():
+    readings_j = np.array([[1.0, 5.0, 9.0], [1.0, 50.0, 9.0], [1.0, np.nan, 9.0]])
+    found = strategy_interval(np.array([1.0, 0.0, 0.5]), readings_j, energy_j=5.5)
+    assert found["energy_j_low"] == found["energy_j_high"] == pytest.approx(5.5)
+
+
+def test_models_within_the_noise_are_not_told_apart():
+    random = np.random.default_rng(2)
+    readings_j = np.array([1.0, 1.001, 2.0]) * (1 + 0.05 * random.standard_normal((20, 3)))
+    assert not_told_apart(readings_j, ["tiny", "small", "medium"]) == ["tiny and small"]

@@ -1,0 +1,128 @@
+import copy
+import io
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from eco.errors import ParamsError
+from eco.params import load
+from tests.conftest import REPOSITORY
+
+COMMITTED = YAML(typ="safe").load((REPOSITORY / "params.yaml").read_text())
+
+
+@pytest.fixture
+def changed(tmp_path):
+    def write(path: str, value) -> Path:
+        content = copy.deepcopy(COMMITTED)
+        section = content
+        *parents, last = path.split(".")
+        for key in parents:
+            section = section[key]
+        if value is None:
+            del section[last]
+        else:
+            section[last] = value
+        stream = io.StringIO()
+        YAML().dump(content, stream)
+        (tmp_path / "params.yaml").write_text(stream.getvalue())
+        return tmp_path / "params.yaml"
+
+    return write
+
+
+def test_the_committed_settings_are_valid():
+    assert load(REPOSITORY / "params.yaml").pool == COMMITTED["pool"]
+
+
+def test_a_preset_may_be_named(changed):
+    chain = load(changed("cascading.thresholds", "aggressive")).cascading
+    assert chain.chosen_thresholds == COMMITTED["cascading"]["presets"]["aggressive"]
+
+
+def test_numbers_as_dvc_writes_them_are_numbers(tmp_path):
+    text = (REPOSITORY / "params.yaml").read_text()
+    path = tmp_path / "params.yaml"
+    path.write_text(text.replace("learning_rate: 0.002", "learning_rate: 1e-05"))
+    assert load(path).models["large"].learning_rate == 1e-5
+
+
+REFUSED = [
+    ("cascading.treshold", 1, "cascading.treshold", "Did you mean cascading.thresholds?"),
+    ("foo", 1, "foo is not a setting", "cascading"),
+    ("cascading.thresholds", [0.9, 0.8, 0.0], "each of the 4 active models", "got 3"),
+    ("cascading.thresholds", [0.9] * 4 + [0.0], "each of the 4 active models", "got 5"),
+    ("cascading.thresholds", [0.9, 0.8, 0.7, 0.1], "the last of them 0.0", "0.1"),
+    ("cascading.thresholds", [0.9, 1.8, 0.7, 0.0], "cascading.thresholds", "got 1.8"),
+    ("cascading.thresholds", [0.9, -0.1, 0.7, 0.0], "cascading.thresholds", "got -0.1"),
+    ("cascading.thresholds", [0.9, float("nan"), 0.7, 0.0], "cascading.thresholds", "got nan"),
+    ("cascading.thresholds", [0.9, float("inf"), 0.7, 0.0], "cascading.thresholds", "got inf"),
+    ("cascading.thresholds", [0.9, "0.8", 0.7, 0.0], "cascading.thresholds", "got '0.8'"),
+    ("cascading.thresholds", [0.9, True, 0.7, 0.0], "cascading.thresholds", "got True"),
+    ("cascading.thresholds", "agressive", "aggressive, balanced, conservative", "'agressive'"),
+    ("cascading.thresholds", 0.5, "must be a list", "got 0.5"),
+    ("cascading.thresholds", [], "each of the 4 active models", "got 0"),
+    ("cascading.active_models", [], "cascading.active_models", "at least one model"),
+    ("cascading.active_models", ["tiny", "tiny", "large", "extra"], "once", "repeats tiny"),
+    ("cascading.active_models", ["tiny", "huge", "large", "extra"], "of the pool", "got huge"),
+    ("pool", ["tiny", "huge"], "pool must name models that have a section", "got huge"),
+    ("pool", ["tiny", "medium", "large"], "cascading.active_models", "got extra"),
+    ("pool", [], "pool", "at least one model"),
+    ("pool", ["tiny", "tiny"], "pool", "repeats tiny"),
+    ("models.router", {"kind": "decision_tree", "max_leaf_nodes": 3}, "models.router", "'router'"),
+    ("cascading.presets", {"mine": [0.5, 0.5]}, "preset mine", "must end in 0.0"),
+    ("cascading.presets", {"mine": [1.5, 0.0]}, "cascading.presets.mine", "1.5"),
+    ("models.tiny", None, "pool must name models that have a section", "got tiny"),
+    ("models", None, "models is missing", ""),
+    ("models.tiny", {"kind": "tree"}, "models.tiny.kind", "decision_tree"),
+    ("models.tiny.max_leaf_nodes", "x", "models.tiny.max_leaf_nodes", "got 'x'"),
+    ("models.tiny.depth", 3, "models.tiny.depth", "not a setting"),
+    ("models.large.units", [], "models.large.units", "[]"),
+    ("models.Big", {"kind": "decision_tree", "max_leaf_nodes": 3}, "models.Big", "'Big'"),
+    ("energy.batch_size", 7, "energy.batch_size", "got 7"),
+    ("energy.country", "France", "energy.country", "'France'"),
+    ("energy.watts_per_core", -4.0, "energy.watts_per_core", "got -4.0"),
+    ("energy.mode", "process", "energy.mode", "'process'"),
+    ("oracle.none_correct", "first", "oracle.none_correct", "'first'"),
+    ("seed", -1, "seed", "got -1"),
+    ("seed", 1.5, "seed", "got 1.5"),
+    ("data.name", "mnist", "data.name", "'mnist'"),
+    ("data.validation_share", 1.0, "data.validation_share", "got 1.0"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "named", "told"), REFUSED)
+def test_what_is_wrong_is_named_and_so_is_the_way_back(changed, path, value, named, told):
+    with pytest.raises(ParamsError) as refusal:
+        load(changed(path, value))
+    message = str(refusal.value)
+    assert named in message
+    assert told in message
+    assert "git checkout" in message
+    assert "pydantic" not in message
+
+
+def test_every_mistake_is_listed_at_once(changed):
+    path = changed("seed", -1)
+    path.write_text(path.read_text().replace("none_correct: last", "none_correct: first"))
+    with pytest.raises(ParamsError, match=r"(?s)seed.*oracle\.none_correct"):
+        load(path)
+
+
+def test_a_model_outside_the_pool_is_named():
+    with pytest.raises(ParamsError, match="foo is not a model of the pool"):
+        load(REPOSITORY / "params.yaml").model("foo")
+
+
+@pytest.mark.parametrize("content", ["", "a: [1", "- 1", "\0", "a: 1\na: 2"])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path, content):
+    path = tmp_path / "params.yaml"
+    path.write_text(content)
+    with pytest.raises(ParamsError, match="git checkout"):
+        load(path)
+
+
+def test_a_missing_file_says_where_to_run(tmp_path):
+    with pytest.raises(ParamsError, match="top of the repository"):
+        load(tmp_path / "params.yaml")

@@ -1,0 +1,106 @@
+"""dvc.yaml against the code that it runs, and dvc.lock against both."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.conftest import REPOSITORY, clone
+from tests.test_layers import eco_imports
+
+YAML_SAFE = YAML(typ="safe")
+PIPELINE = YAML_SAFE.load((REPOSITORY / "dvc.yaml").read_text())
+PARAMS = YAML_SAFE.load((REPOSITORY / "params.yaml").read_text())
+STAGES = PIPELINE["stages"]
+
+
+def paths(stage, *kinds):
+    entries = [entry for kind in kinds for entry in STAGES[stage].get(kind, [])]
+    return {next(iter(e)) if isinstance(e, dict) else e for e in entries}
+
+
+def reached(path):
+    """Every eco module that a file imports, directly or through others."""
+    found, new = set(), {path}
+    while new:
+        modules = {REPOSITORY / "eco" / f"{name}.py" for file in new for name in eco_imports(file)}
+        new = {module for module in modules if module.exists()} - found
+        found |= new
+    return {str(module.relative_to(REPOSITORY)) for module in found}
+
+
+def test_every_script_is_a_stage_and_every_stage_a_script():
+    scripts = {p.stem for p in (REPOSITORY / "stages").glob("*.py") if p.stem != "__init__"}
+    assert scripts == set(STAGES)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+class TestStage:
+    def test_it_says_what_it_does(self, stage):
+        assert len(STAGES[stage]["desc"]) > 20
+
+    def test_it_runs_its_script(self, stage):
+        assert STAGES[stage]["cmd"].startswith(f"python -m stages.{stage}")
+
+    def test_it_depends_on_the_code_that_it_runs(self, stage):
+        script = REPOSITORY / "stages" / f"{stage}.py"
+        code = {path for path in paths(stage, "deps") if path.endswith(".py")}
+        assert code == reached(script) | {f"stages/{stage}.py"}
+
+    def test_it_depends_on_exact_files(self, stage):
+        for path in paths(stage, "deps", "outs", "metrics", "plots"):
+            assert Path(path).suffix, path
+
+    def test_it_declares_the_params_that_it_reads(self, stage):
+        source = (REPOSITORY / "stages" / f"{stage}.py").read_text()
+        declared = {key.split(".")[0] for key in paths(stage, "params")}
+        for section in ["seed", "data", "energy", "oracle", "router", "cascading"]:
+            assert (f"settings.{section}" in source) == (section in declared), section
+        assert ("settings.pool" in source) == ("pool" in declared)
+        assert ("section = settings.model(" in source) == ("models" in declared)
+
+    def test_what_a_threshold_experiment_needs_is_in_git(self, stage):
+        cached = [e for kind in ("outs", "metrics", "plots") for e in STAGES[stage].get(kind, [])]
+        for path in [next(iter(e)) for e in cached if "cache" not in next(iter(e.values()))]:
+            assert not path.startswith(("metrics", "plots"))
+            assert path not in paths("evaluate_cascading", "deps") | paths("compare", "deps")
+
+    def test_results_survive_a_refused_setting(self, stage):
+        for kind in ("outs", "metrics", "plots"):
+            for entry in STAGES[stage].get(kind, []):
+                assert next(iter(entry.values()))["persist"] is True
+
+
+def test_every_model_is_a_dependency_of_what_needs_all_of_them():
+    for stage in ("label_oracle", "evaluate_cascading", "evaluate_routing", "compare"):
+        predictions = {p for p in paths(stage, "deps") if p.startswith("data/predictions/")}
+        assert predictions == {f"data/predictions/{model}.npz" for model in PARAMS["pool"]}
+    models = {path for path in paths("benchmark", "deps") if path.startswith("models/")}
+    assert models == {f"models/{model}.onnx" for model in PARAMS["pool"]}
+
+
+def test_params_survive_an_experiment_byte_for_byte(tmp_path):
+    from dvc.utils.hydra import apply_overrides
+
+    path = tmp_path / "params.yaml"
+    shutil.copy(REPOSITORY / "params.yaml", path)
+    apply_overrides(path, [])
+    assert path.read_text() == (REPOSITORY / "params.yaml").read_text()
+
+
+def test_what_lives_in_git_stays_small(fresh):
+    folders = ("data", "models", "metrics", "plots")
+    stored = sum(p.stat().st_size for f in folders for p in (fresh / f).rglob("*") if p.is_file())
+    assert 100_000 < stored < 3_000_000
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    """A clone without cache, remote, data or models."""
+    return clone(tmp_path_factory.mktemp("fresh"))
+
+
+def test_the_committed_lock_is_current(fresh, run_in):
+    said = run_in(fresh)("dvc", "repro", "--allow-missing", "--dry").stdout
+    assert "Data and pipelines are up to date." in said, said

@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+
+from eco import pool, router
+from eco.data import load_splits
+from eco.errors import FileError
+from eco.inference import Session
+from eco.params import Network
+
+LEARNING = {
+    "epochs": 4,
+    "batch_size": 32,
+    "learning_rate": 0.01,
+    "label_smoothing": 0.05,
+    "max_shift": 1,
+    "mirror": False,
+}
+SETTINGS = {
+    "decision_tree": {"max_leaf_nodes": 40},
+    "logistic_regression": {"C": 1.0, "max_iter": 50},
+    "random_forest": {"n_estimators": 5, "min_samples_leaf": 2},
+    "mlp": {"units": [32, 16], "dropout": 0.1, **LEARNING},
+    "cnn": {"filters": [8, 16], **LEARNING},
+}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_splits("digits", "", 0.2, 42, print)
+
+
+def trained(kind, digits, seed=42):
+    told = []
+    result = pool.train(
+        kind, SETTINGS[kind], *digits["train"], *digits["validation"], seed, told.append
+    )
+    return result, told
+
+
+def test_every_kind_of_the_schema_can_be_trained_and_no_other():
+    assert set(SETTINGS) == set(pool.CLASSIFIERS) | set(pool.NETWORKS)
+    assert set(LEARNING) == set(Network.model_fields)
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_a_trained_model_is_a_graph_from_images_to_probabilities(kind, digits, tmp_path):
+    result, told = trained(kind, digits)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(result.graph.SerializeToString())
+    p = Session(path, threads=1).in_batches(digits["validation"].X, batch_size=100)
+    assert p.shape == (270, 10)
+    assert p.dtype == np.float32
+    assert np.abs(p.sum(axis=1) - 1).max() < 1e-5
+    accuracy = (p.argmax(axis=1) == digits["validation"].y).mean()
+    assert accuracy > 0.6
+    assert accuracy == pytest.approx(result.curve[-1]["accuracy"], abs=0.005)
+    assert told
+
+    again, _ = trained(kind, digits)
+    assert again.graph.SerializeToString() == path.read_bytes(), "the same seed, other bytes"
+
+
+@pytest.mark.parametrize("kind", ["random_forest", "mlp"])
+def test_another_seed_gives_another_model(kind, digits):
+    one, other = (trained(kind, digits, seed)[0].graph.SerializeToString() for seed in (1, 2))
+    assert one != other
+
+
+def test_shifts_move_an_image_and_keep_its_ink_inside_the_margin():
+    X = np.zeros((200, 8, 8), np.uint8)
+    X[:, 3, 4] = 255
+    shifted = pool.augmented(X, 2, mirror=False, random=np.random.default_rng(0))
+    assert shifted.shape == X.shape
+    assert (shifted.sum(axis=(1, 2)) == 255).all()
+    rows, columns = np.nonzero(shifted)[1:]
+    assert (set(rows), set(columns)) == ({1, 2, 3, 4, 5}, {2, 3, 4, 5, 6})
+
+
+def test_a_mirror_swaps_left_and_right_half_of_the_time():
+    X = np.zeros((1000, 4, 4), np.uint8)
+    X[:, 1, 0] = 9
+    mirrored = pool.augmented(X, 0, mirror=True, random=np.random.default_rng(0))
+    assert 400 < (mirrored[:, 1, 3] == 9).sum() < 600
+    assert ((mirrored[:, 1, 3] == 9) ^ (mirrored[:, 1, 0] == 9)).all()
+
+
+def test_the_router_learns_where_each_model_is_needed(digits, tmp_path):
+    X, y = digits["validation"]
+    needed = (y >= 5).astype(np.int64) * 3
+    graph = router.train(X, needed, C=1.0, max_iter=200, class_weight="balanced", seed=1)
+    path = tmp_path / "router.onnx"
+    path.write_bytes(graph.SerializeToString())
+    X_test, y_test = digits["test"]
+    choices = Session(path, threads=1).in_batches(X_test)
+    scores = router.held_out_accuracy(choices, (y_test >= 5) * 3)
+    assert set(choices) == {0, 3}
+    assert scores["accuracy"] > 0.8 > scores["majority_share"]
+
+
+def test_a_router_with_one_label_to_learn_always_gives_it(digits, tmp_path):
+    X = digits["validation"].X
+    graph = router.train(X, np.full(len(X), 2), C=1.0, max_iter=9, class_weight="none", seed=1)
+    path = tmp_path / "router.onnx"
+    path.write_bytes(graph.SerializeToString())
+    assert Session(path, threads=1)(X[:7]).tolist() == [2] * 7
+
+
+class TestModelFiles:
+    def test_missing(self, tmp_path):
+        with pytest.raises(FileError, match=r"tiny\.onnx is missing.*train@tiny"):
+            Session(tmp_path / "tiny.onnx", 1)
+
+    @pytest.mark.parametrize("content", [b"", b"garbage", b"\x80\x04K\x01."])
+    def test_garbage(self, tmp_path, content):
+        path = tmp_path / "tiny.onnx"
+        path.write_bytes(content)
+        with pytest.raises(FileError, match=r"tiny\.onnx is not an ONNX model.*train@tiny"):
+            Session(path, 1)
