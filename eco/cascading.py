@@ -37,17 +37,53 @@ def cascade(confidence: Array, thresholds: Array) -> Array:
     return accepts.argmax(axis=1)
 
 
-def cascade_runs(answered_at: Array, n_active: int) -> Array:
-    """How often each active model runs per sample: the share of samples that reach it.
+def cascade_ran(answered_at: Array, active: Array, n_models: int) -> Array:
+    """Which models of the pool ran on each sample: those asked up to the one that answered.
+
+    Parameters
+    ----------
+    answered_at : array of shape (n_samples,)
+        Position of the answering model in the cascade.
+    active : array of shape (n_active,)
+        Index in the pool of each active model, in the order they are asked.
+    n_models : int
+        Size of the pool.
+
+    Returns
+    -------
+    array of shape (n_samples, n_models), bool
 
     Examples
     --------
-    >>> cascade_runs(np.array([0, 0, 2, 1]), n_active=3)
-    array([1.  , 0.5 , 0.25])
+    >>> cascade_ran(np.array([0, 1]), active=np.array([2, 0]), n_models=3).astype(int)
+    array([[0, 0, 1],
+           [1, 0, 1]])
     """
-    answered = np.bincount(answered_at, minlength=n_active)
-    reached: Array = np.cumsum(answered[::-1])[::-1] / len(answered_at)
-    return reached
+    ran = np.zeros((len(answered_at), n_models), bool)
+    ran[:, active] = answered_at[:, None] >= np.arange(len(active))
+    return ran
+
+
+def run_cascade(confidence: Array, active: Array, thresholds: Array) -> tuple[Array, Array]:
+    """Which model of the pool answers each sample, and which ran on it.
+
+    Parameters
+    ----------
+    confidence : array of shape (n_samples, n_models)
+        Of the whole pool.
+    active : array of shape (n_active,)
+        Index in the pool of each active model, in the order they are asked.
+    thresholds : array of shape (n_active,)
+
+    Returns
+    -------
+    answered_by : array of shape (n_samples,)
+        Index in the pool.
+    ran : array of shape (n_samples, n_models), bool
+    """
+    members = np.asarray(active)
+    answered_at = cascade(confidence[:, members], thresholds)
+    return members[answered_at], cascade_ran(answered_at, members, confidence.shape[1])
 
 
 def cascade_energy_j(answered_at: Array, energy_j: Array) -> Array:

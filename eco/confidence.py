@@ -1,9 +1,10 @@
 """What a model answers, how sure it is, and whether it is right."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import entr
 
 Array = NDArray[Any]
 
@@ -22,12 +23,17 @@ def predictions(probabilities: Array) -> Array:
     return probabilities.argmax(axis=-1)
 
 
-def confidence(probabilities: Array) -> Array:
-    """Score of each model for its own prediction: its largest probability.
+def confidence(
+    probabilities: Array, signal: Literal["max_probability", "margin", "entropy"]
+) -> Array:
+    """Score of each model for its own prediction, from 0 to 1.
 
     Parameters
     ----------
     probabilities : array of shape (n_samples, n_models, n_classes)
+    signal : {"max_probability", "margin", "entropy"}
+        The largest probability; its lead over the second largest; or 1 minus the entropy as a
+        share of the largest that there can be.
 
     Returns
     -------
@@ -37,10 +43,25 @@ def confidence(probabilities: Array) -> Array:
 
     Examples
     --------
-    >>> confidence(np.array([[[0.9, 0.1], [0.4, 0.6]]], dtype=np.float32)) >= 0.9
+    >>> probabilities = np.array([[[0.9, 0.1], [0.4, 0.6]]], dtype=np.float32)
+    >>> confidence(probabilities, "max_probability") >= 0.9
     array([[ True, False]])
+    >>> confidence(probabilities, "margin")
+    array([[0.8, 0.2]])
+    >>> confidence(probabilities, "entropy")
+    array([[0.531 , 0.029 ]])
     """
-    return np.round(probabilities.max(axis=-1).astype(np.float64), 4)
+    p = probabilities.astype(np.float64)
+    match signal:
+        case "max_probability":
+            score = p.max(axis=-1)
+        case "margin":
+            two = np.partition(p, -2, axis=-1)[..., -2:]
+            score = two[..., 1] - two[..., 0]
+        case "entropy":
+            score = 1 - entr(p).sum(axis=-1) / np.log(p.shape[-1])
+    rounded: Array = np.clip(np.round(score, 4), 0, 1)
+    return rounded
 
 
 def correct(probabilities: Array, y: Array) -> Array:

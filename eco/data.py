@@ -69,9 +69,13 @@ class Split(NamedTuple):
 
 
 def load_splits(
-    name: str, folder: str, validation_share: float, seed: int, announce: Callable[[str], None]
+    name: str,
+    folder: str,
+    shares: Mapping[str, float],
+    seed: int,
+    announce: Callable[[str], None],
 ) -> dict[str, Split]:
-    """The splits ``train``, ``validation`` and ``test`` of a data set, stratified by label.
+    """The splits of a data set, disjoint and stratified by label: ``train``, those held out, ``test``.
 
     Parameters
     ----------
@@ -79,8 +83,8 @@ def load_splits(
         Digits is scikit-learn's bundled data, 8 x 8 pixels; a quarter of it becomes test.
     folder : str
         Where the four IDX files of Fashion-MNIST may already lie; "" for nowhere.
-    validation_share : float
-        Share of the training images that becomes the validation split.
+    shares : mapping of str to float
+        Held-out splits, and the share of the training images that each takes.
     seed : int
         The same seed gives the same splits.
     announce : callable
@@ -89,7 +93,7 @@ def load_splits(
     Raises
     ------
     DataError
-        If no source has the files.
+        If no source has the files, or a split would not hold every class.
     """
     from sklearn.model_selection import train_test_split
 
@@ -102,14 +106,27 @@ def load_splits(
         files = fetch(sources(folder), announce)
         X_rest, y_rest = files["train-images-idx3-ubyte"], files["train-labels-idx1-ubyte"]
         X_test, y_test = files["t10k-images-idx3-ubyte"], files["t10k-labels-idx1-ubyte"]
-    X_train, X_validation, y_train, y_validation = train_test_split(
-        X_rest, y_rest, test_size=validation_share, stratify=y_rest, random_state=seed
-    )
-    return {
-        "train": Split(X_train, y_train),
-        "validation": Split(X_validation, y_validation),
-        "test": Split(X_test, y_test),
-    }
+    # Everything held out is split off at once, so the training split depends on its size only.
+    sizes = {split: round(share * len(y_rest)) for split, share in shares.items()}
+    rest, held_out = Split(X_rest, y_rest), {}
+    try:
+        X_train, X, y_train, y = train_test_split(
+            *rest, test_size=sum(sizes.values()), stratify=y_rest, random_state=seed
+        )
+        *first, last = sizes
+        for split in first:
+            X, X_split, y, y_split = train_test_split(
+                X, y, test_size=sizes[split], stratify=y, random_state=seed
+            )
+            held_out[split] = Split(X_split, y_split)
+        held_out[last] = Split(X, y)
+    except ValueError as error:
+        listed = ", ".join(f"{split} {size}" for split, size in sizes.items())
+        raise DataError(
+            f"params.yaml: data.shares must leave images of every class in each split of {name}; "
+            f"got {listed} of {len(y_rest)} training images ({error}). Raise the smallest share."
+        ) from None
+    return {"train": Split(X_train, y_train), **held_out, "test": Split(X_test, y_test)}
 
 
 def _digits() -> tuple[Array, Array]:

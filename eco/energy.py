@@ -100,8 +100,7 @@ class _Series:
 
 
 def benchmark(
-    models: Mapping[str, Path],
-    X: Array,
+    models: Mapping[str, tuple[Path, Array]],
     *,
     batch_sizes: Sequence[int],
     threads: int,
@@ -116,10 +115,8 @@ def benchmark(
 
     Parameters
     ----------
-    models : mapping of str to Path
-        ONNX graphs by name.
-    X : array of shape (n_samples, height, width), uint8
-        Images to run on; repeated where a batch is larger.
+    models : mapping of str to (Path, array)
+        By name an ONNX graph and the samples to run it on; repeated where a batch is larger.
     batch_sizes : sequence of int
         Images per call.
     threads : int
@@ -136,7 +133,7 @@ def benchmark(
     """
     meter = CodeCarbonMeter(country, watts_per_core, mode)
     workloads = []
-    for name, path in models.items():
+    for name, (path, X) in models.items():
         session = Session(path, threads)
         for batch_size in batch_sizes:
             workloads.append(Workload(name, batch_size, _in_turn(session, X, batch_size)))
@@ -146,7 +143,7 @@ def benchmark(
 
 
 def _in_turn(session: Session, X: Array, batch_size: int) -> Work:
-    """A call that runs one batch of images, another one each time."""
+    """A call that runs one batch of samples, another one each time."""
     enough = np.resize(X, (max(batch_size, len(X)), *X.shape[1:]))
     starts = range(0, len(enough) - batch_size + 1, batch_size)
     batches = itertools.cycle([enough[start : start + batch_size] for start in starts])

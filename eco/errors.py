@@ -21,6 +21,10 @@ class DataError(EcoError):
     """A data set can't be had, or isn't what it must be."""
 
 
+class TargetError(EcoError):
+    """What was asked of a strategy can't be had; the message says what can."""
+
+
 class MeasurementError(EcoError):
     """Energy could not be measured in a way that could be trusted."""
 

@@ -24,9 +24,14 @@ ENERGY = Path("data/energy.json")
 ROUTER_ENERGY = Path("data/router_energy.json")
 ORACLE = Path("data/oracle.npz")
 ROUTED = Path("data/router.npz")
-ROUTER = Path("models/router.onnx")
+FRONTIER = Path("data/frontier.json")
+CERTIFIED = Path("data/certified.json")
 
-SPLITS = ("train", "validation", "test")
+#: Held out of training, in the order of their use, and test, on which nothing is ever chosen.
+HELD_OUT = ("calibration", "tuning", "certification")
+PREDICTED = (*HELD_OUT, "test")
+#: The router taught by the oracle, and those that score every model: on the image, on a probe.
+ROUTERS = ("router", "price_router", "probe_router")
 
 
 def images_path(split: str) -> Path:
@@ -34,13 +39,23 @@ def images_path(split: str) -> Path:
     return Path(f"data/{split}.npz")
 
 
+def trained_path(model: str) -> Path:
+    """A model as it was trained, an ONNX graph from images to probabilities."""
+    return Path(f"models/trained/{model}.onnx")
+
+
 def model_path(model: str) -> Path:
-    """The trained model, an ONNX graph from images to probabilities."""
+    """The calibrated model that the strategies run, an ONNX graph of the same form."""
     return Path(f"models/{model}.onnx")
 
 
+def router_path(router: str) -> Path:
+    """A router, an ONNX graph from images, or a probe's probabilities, to its scores."""
+    return Path(f"models/{router}.onnx")
+
+
 def predictions_path(model: str) -> Path:
-    """Probabilities of one model on validation and test."""
+    """Probabilities of one model on every split but train."""
     return Path(f"data/predictions/{model}.npz")
 
 
@@ -204,7 +219,7 @@ def load_images(split: str, dataset: str) -> tuple[Array, Array]:
 
 
 def save_labels(dataset: str, class_names: Sequence[str], **labels: Array) -> None:
-    """Write the labels of the validation and test splits, small enough for git."""
+    """Write the labels of every split but train, small enough for git."""
     save_arrays(LABELS, f"labels of {dataset}", class_names=np.array(class_names), **labels)
 
 
@@ -285,6 +300,33 @@ def save_choices(path: Path, pool: Sequence[str], **choices: Array) -> None:
     save_arrays(path, _choices(path, pool), **small)
 
 
+def scores_path(router: str) -> Path:
+    """What a router thinks of every model, for every image held out."""
+    return Path(f"data/{router}_scores.npz")
+
+
+def save_scores(router: str, pool: Sequence[str], **scores: Array) -> None:
+    """Write, per split, the predicted probability that each model is right."""
+    path = scores_path(router)
+    save_arrays(path, f"{path.stem} of {', '.join(pool)}", **scores)
+
+
+def load_scores(router: str, split: str, pool: Sequence[str], n_samples: int) -> Array:
+    """Predicted probability that each model is right.
+
+    Returns
+    -------
+    array of shape (n_samples, n_models), float32
+    """
+    path = scores_path(router)
+    holds = f"{path.stem} of {', '.join(pool)}"
+    scores = load_arrays(path, holds, [split], "train_router")[split]
+    if scores.shape != (n_samples, len(pool)) or not np.isfinite(scores).all():
+        problem = f"must hold {split} scores of shape ({n_samples}, {len(pool)})"
+        raise _broken(path, f"{problem}, got {scores.shape}", "train_router")
+    return scores
+
+
 def _choices(path: Path, pool: Sequence[str]) -> str:
     return f"choices of the {path.stem} among {', '.join(pool)}"
 
@@ -329,6 +371,65 @@ def load_readings(path: Path, names: Sequence[str], batch_size: int, stage: str)
     except (KeyError, TypeError, ValueError):
         problem = f"must give {', '.join(names)} equally many readings_j at {batch_size}"
         raise _broken(path, problem, stage) from None
+
+
+def load_training_j(pool: Sequence[str], watts_per_core: float) -> dict[str, float]:
+    """Joules that training each model took: its CPU seconds times the watts of a core.
+
+    Training runs for minutes, where neither ticks nor samplers matter.
+    """
+    training = {}
+    for model in pool:
+        metrics = load_json(metrics_path(f"training/{model}"), f"train@{model}")
+        training[model] = watts_per_core * metrics["training"][model]["cpu_seconds"]
+    return training
+
+
+def save_frontier(
+    signal: str, pool: Sequence[str], reference: float, frontiers: Mapping[str, Any]
+) -> None:
+    """Write the cascades that were found, what they were found for, and the last model's score."""
+    content = {"confidence": signal, "pool": list(pool), "reference_accuracy": reference}
+    save_json(FRONTIER, content | {"frontiers": frontiers})
+
+
+def load_frontier(
+    name: str, signal: str, pool: Sequence[str]
+) -> tuple[list[dict[str, Any]], float]:
+    """One of the frontiers that `tune` found, by rising energy.
+
+    Returns
+    -------
+    rows : list of dict
+        ``models``, ``thresholds``, ``accuracy`` and ``energy_j`` on the tuning split.
+    reference : float
+        Accuracy of the last model there.
+    """
+    rows = _found(FRONTIER, "frontiers", name, signal, pool, "tune")
+    return rows, float(load_json(FRONTIER, "tune")["reference_accuracy"])
+
+
+def save_certified(signal: str, pool: Sequence[str], certified: Mapping[str, Any]) -> None:
+    """Write, for each kind of strategy, the setting that is certified, or why none is."""
+    save_json(CERTIFIED, {"confidence": signal, "pool": list(pool), "certified": certified})
+
+
+def load_certified(kind: str, signal: str, pool: Sequence[str]) -> dict[str, Any]:
+    """The certified setting of one kind of strategy; under ``none``, why there isn't one."""
+    return _found(CERTIFIED, "certified", kind, signal, pool, "certify")
+
+
+def _found(path: Path, key: str, name: str, signal: str, pool: Sequence[str], stage: str) -> Any:
+    content = load_json(path, stage)
+    try:
+        made_for = content["confidence"], content["pool"]
+        found = content[key][name]
+    except (KeyError, TypeError):
+        raise _broken(path, f"must hold {name} under {key}", stage) from None
+    if made_for != (signal, list(pool)):
+        problem = f"was made for confidence {made_for[0]} of the pool {', '.join(made_for[1])}"
+        raise _broken(path, problem, stage)
+    return found
 
 
 def load_provenance(path: Path, stage: str) -> Mapping[str, Any]:

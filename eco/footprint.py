@@ -1,6 +1,7 @@
 """What energy means for people: watt-hours and CO2 per thousand predictions, and break-even."""
 
 import math
+from typing import Any
 
 J_PER_WH = 3600.0
 
@@ -62,3 +63,31 @@ def break_even_predictions(extra_training_j: float, saved_j: float) -> int | Non
     True
     """
     return max(0, math.ceil(extra_training_j / saved_j)) if saved_j > 0 else None
+
+
+def bill(
+    energy_j: float, extra_training_j: float, reference_j: float, grid_g_per_kwh: float
+) -> dict[str, Any]:
+    """What a strategy costs per thousand predictions, and when it has paid for its training.
+
+    Parameters
+    ----------
+    energy_j, reference_j : float
+        J per prediction of the strategy, and of always running the last model.
+    extra_training_j : float
+        As in `break_even_predictions`.
+    grid_g_per_kwh : float
+        As in `per_thousand`.
+
+    Returns
+    -------
+    dict
+        As `per_thousand`, with ``extra_training_j``, ``break_even_predictions`` and, in words,
+        whether it ``pays``.
+    """
+    predictions = break_even_predictions(extra_training_j, reference_j - energy_j)
+    return per_thousand(energy_j, grid_g_per_kwh) | {
+        "extra_training_j": extra_training_j,
+        "break_even_predictions": predictions,
+        "pays": "not worth it" if predictions is None else f"after {predictions:,} predictions",
+    }

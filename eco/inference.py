@@ -24,7 +24,8 @@ class Session:
     Parameters
     ----------
     path : Path
-        An ONNX graph from ``X``, uint8 (n, height, width).
+        An ONNX graph from ``X``, uint8 images (n, height, width), or, where it is a router that
+        reads another model's answer, from ``probabilities``, float32 (n, n_classes).
     threads : int
         Threads that one call may use.
 
@@ -53,18 +54,22 @@ class Session:
             reason = str(error).splitlines()[0]
             raise FileError(f"{path} is not an ONNX model ({reason}). {rebuild}") from None
         inputs = [(x.name, x.type) for x in self._session.get_inputs()]
-        if inputs != [("X", "tensor(uint8)")]:
+        known = {("X", "tensor(uint8)"), ("probabilities", "tensor(float)")}
+        if len(inputs) != 1 or inputs[0] not in known:
             raise FileError(f"{path} must take X, uint8 images, but takes {inputs}. {rebuild}")
+        self._input = inputs[0][0]
 
     def __call__(self, X: Array) -> Array:
-        """Run the model on one batch of images (n, height, width), uint8."""
-        return np.asarray(self._session.run(None, {"X": X})[0])
+        """Run the model on one batch of what it takes, samples first."""
+        return np.asarray(self._session.run(None, {self._input: X})[0])
 
     def in_batches(self, X: Array, batch_size: int = 1000) -> Array:
-        """Run the model on any number of images, a batch at a time."""
+        """Run the model on any number of samples, a batch at a time."""
         starts = range(0, len(X), batch_size)
         return np.concatenate([self(X[start : start + batch_size]) for start in starts])
 
 
 def _stage(path: Path) -> str:
-    return "train_router" if path.stem == "router" else f"train@{path.stem}"
+    if path.stem.endswith("router"):
+        return "train_router"
+    return f"{'train' if path.parent.name == 'trained' else 'calibrate'}@{path.stem}"

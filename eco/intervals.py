@@ -51,10 +51,10 @@ def trimmed_mean(values: Array) -> tuple[float, float]:
     return float(kept.mean()), float(stdtrit(len(kept) - 1, 0.5 + LEVEL / 2) * error)
 
 
-def strategy_interval(
-    runs: Array, readings_j: Array, energy_j: float, selector_readings_j: Array | None = None
+def strategy_half_widths(
+    runs: Array, readings_j: Array, selector_readings_j: Array | None = None
 ) -> dict[str, float]:
-    """95 % intervals of a strategy's energy and of its share of the last model's energy.
+    """Half-widths, by measurement, of a strategy's energy and its share of the last model's.
 
     Readings of one round were taken within seconds of each other, so what slowed the machine in
     that round is in all of them: it stays in the joules and cancels in the share.
@@ -65,15 +65,13 @@ def strategy_interval(
         How often each model runs per sample, on average.
     readings_j : array of shape (n_rounds, n_models)
         J per sample of each model in each round; NaN where a window didn't count.
-    energy_j : float
-        The strategy's J per sample, from the models' trimmed means.
     selector_readings_j : array of shape (n_selector_rounds,), optional
         J per sample of a router, measured in rounds of its own.
 
     Returns
     -------
     dict
-        ``energy_j_low``, ``energy_j_high``, ``energy_share_low``, ``energy_share_high``.
+        Half-widths of the 95 % intervals of ``energy_j`` and ``energy_share``.
     """
     used = readings_j[:, runs > 0] @ runs[runs > 0]
     reference = readings_j[:, -1]
@@ -84,13 +82,43 @@ def strategy_interval(
         _, of_selector = trimmed_mean(selector_readings_j)
         of_energy = float(np.hypot(of_energy, of_selector))
         of_share = float(np.hypot(of_share, of_selector / reference_j))
-    share = energy_j / reference_j
-    return {
-        "energy_j_low": energy_j - of_energy,
-        "energy_j_high": energy_j + of_energy,
-        "energy_share_low": share - of_share,
-        "energy_share_high": share + of_share,
-    }
+    return {"energy_j": of_energy, "energy_share": of_share}
+
+
+def bootstrap_means(values: Array, resamples: int = 2000, seed: int = 0) -> Array:
+    """Means of the columns over samples drawn again with replacement, all columns together.
+
+    The same draw serves every column, so differences and ratios of two means are paired. Only how
+    often each distinct row is drawn matters, and those counts are multinomial: the bootstrap of
+    Efron (1979) without touching the samples one by one.
+
+    Parameters
+    ----------
+    values : array of shape (n_samples, n_columns)
+    resamples : int
+    seed : int
+
+    Returns
+    -------
+    array of shape (resamples, n_columns), float64
+    """
+    rows, counts = np.unique(values, axis=0, return_counts=True)
+    n_samples = len(values)
+    drawn = np.random.default_rng(seed).multinomial(n_samples, counts / n_samples, resamples)
+    means: Array = drawn @ rows.astype(np.float64) / n_samples
+    return means
+
+
+def percentile_interval(resampled: Array) -> tuple[float, float]:
+    """The 95 % percentile interval of resampled figures.
+
+    Examples
+    --------
+    >>> percentile_interval(np.arange(1001))
+    (25.0, 975.0)
+    """
+    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
 
 
 def not_told_apart(readings_j: Array, pool: Sequence[str]) -> list[str]:

@@ -26,8 +26,12 @@ Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Threshold = Annotated[float, Field(ge=0, le=1)]
-# `router` would take the place of models/router.onnx.
-ModelName = Annotated[str, Field(pattern=r"^(?!router$)[a-z][a-z0-9_]*\Z")]
+# `router`, `price_router` and `probe_router` would take the place of models/router.onnx and so on.
+ModelName = Annotated[str, Field(pattern=r"^(?!.*router$)[a-z][a-z0-9_]*\Z")]
+
+#: What `cascading.thresholds` may say instead of numbers: found on the tuning split, and found
+#: there and certified on the certification split. They bring their own models.
+FOUND = ("tuned", "certified")
 
 
 def _distinct(names: list[str]) -> list[str]:
@@ -47,12 +51,29 @@ class Section(BaseModel):
     )
 
 
+class Shares(Section):
+    """Shares of the training images that each held-out split takes; the rest is trained on."""
+
+    calibration: Share
+    tuning: Share
+    certification: Share
+
+    @model_validator(mode="after")
+    def _something_is_left_to_train_on(self) -> Self:
+        if self.calibration + self.tuning + self.certification >= 0.9:
+            raise ValueError(
+                "data.shares must leave at least a tenth of the images to train on, "
+                f"got {self.calibration} + {self.tuning} + {self.certification}"
+            )
+        return self
+
+
 class Data(Section):
     """Which data set, where it may lie, and how it is split."""
 
     name: Literal["fashion-mnist", "digits"]
     folder: str
-    validation_share: Share
+    shares: Shares
 
 
 class DecisionTree(Section):
@@ -104,9 +125,24 @@ class CNN(Network):
     filters: Annotated[list[Count], Field(min_length=1)]
 
 
+class SeparableCNN(Network):
+    """Settings of the network of depthwise separable convolutions."""
+
+    kind: Literal["separable_cnn"]
+    filters: Annotated[list[Count], Field(min_length=2)]
+    blocks: Count
+
+
 Model = Annotated[
-    DecisionTree | LogisticRegression | RandomForest | MLP | CNN, Field(discriminator="kind")
+    DecisionTree | LogisticRegression | RandomForest | MLP | CNN | SeparableCNN,
+    Field(discriminator="kind"),
 ]
+
+
+class Calibration(Section):
+    """How the models' probabilities are calibrated."""
+
+    method: Literal["temperature", "isotonic", "none"]
 
 
 class Energy(Section):
@@ -138,16 +174,37 @@ class Oracle(Section):
 
 
 class Router(Section):
-    """Settings of the router, a logistic regression on pixels."""
+    """Settings of the routers."""
 
     C: Positive
     max_iter: Count
     class_weight: Literal["balanced", "none"]
+    hidden_units: Count
+    probe: ModelName
+    price: Annotated[float, Field(ge=0)] | Literal["tuned"]
+
+
+class Tuning(Section):
+    """What thresholds and prices are tuned for."""
+
+    target: Literal["max_accuracy_loss", "energy_budget"]
+    max_accuracy_loss: Annotated[float, Field(ge=0, lt=100)]
+    energy_budget: Positive
+    settings_per_chain: Annotated[int, Field(ge=100, le=10_000_000)]
+
+
+class Certification(Section):
+    """What is certified: the harm, in points, and how often the certificate may be wrong."""
+
+    max_harm: Annotated[float, Field(gt=0, lt=100)]
+    delta: Share
+    resplits: Annotated[int, Field(ge=100)]
 
 
 class Cascading(Section):
     """Which models form the cascade, and the confidence at which each accepts."""
 
+    confidence: Literal["max_probability", "margin", "entropy"]
     active_models: Annotated[list[ModelName], AfterValidator(_distinct)]
     thresholds: list[Threshold] | str
     presets: dict[str, list[Threshold]]
@@ -156,7 +213,10 @@ class Cascading(Section):
     @classmethod
     def _thresholds_are_shares(cls, value: Any) -> Any:
         if not isinstance(value, list | str):
-            raise ValueError(f"must be a list of numbers or the name of a preset, got {value!r}")
+            raise ValueError(
+                f"must be a list of numbers, {' or '.join(FOUND)}, or the name of a preset, "
+                f"got {value!r}"
+            )
         for threshold in value if isinstance(value, list) else []:
             is_number = isinstance(threshold, int | float) and not isinstance(threshold, bool)
             if not is_number or not 0 <= threshold <= 1:
@@ -167,16 +227,20 @@ class Cascading(Section):
     @classmethod
     def _presets_end_in_zero(cls, presets: dict[str, list[float]]) -> dict[str, list[float]]:
         for name, thresholds in presets.items():
+            if name in FOUND:
+                raise ValueError(f"must not be called {name}: that name means found thresholds")
             if not thresholds or thresholds[-1] != 0:
                 raise ValueError(f"preset {name} must end in 0.0, got {thresholds}")
         return presets
 
     @model_validator(mode="after")
     def _one_threshold_per_active_model(self) -> Self:
+        if self.thresholds in FOUND:
+            return self
         if isinstance(self.thresholds, str) and self.thresholds not in self.presets:
             raise ValueError(
-                f"cascading.thresholds must be a list or the name of a preset "
-                f"({', '.join(self.presets)}), got {self.thresholds!r}"
+                f"cascading.thresholds must be a list, {' or '.join(FOUND)}, or the name of a "
+                f"preset ({', '.join(self.presets)}), got {self.thresholds!r}"
             )
         chosen = self.chosen_thresholds
         if len(chosen) != len(self.active_models) or chosen[-1] != 0:
@@ -190,7 +254,10 @@ class Cascading(Section):
 
     @property
     def chosen_thresholds(self) -> list[float]:
-        """The thresholds themselves, also where params.yaml names a preset."""
+        """The thresholds themselves, also where params.yaml names a preset.
+
+        Not to be asked where they are `FOUND`: what was found stands in a file, not here.
+        """
         if isinstance(self.thresholds, str):
             return self.presets[self.thresholds]
         return self.thresholds
@@ -201,12 +268,15 @@ class Params(Section):
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     data: Data
+    calibration: Calibration
     pool: Annotated[list[ModelName], AfterValidator(_distinct)]
     models: Annotated[dict[ModelName, Model], Field(min_length=1)]
     energy: Energy
     oracle: Oracle
     router: Router
     cascading: Cascading
+    tuning: Tuning
+    certification: Certification
 
     @model_validator(mode="after")
     def _named_models_exist(self) -> Self:
@@ -222,6 +292,11 @@ class Params(Section):
                     f"cascading.active_models must name models of the pool "
                     f"({', '.join(self.pool)}), got {name}"
                 )
+        if self.router.probe not in self.pool[:-1]:
+            raise ValueError(
+                f"router.probe must name a model of the pool before the last "
+                f"({', '.join(self.pool[:-1])}), got {self.router.probe}"
+            )
         return self
 
     def model(self, name: str) -> Model:
@@ -308,7 +383,7 @@ def _sentence(problem: Any) -> str:
 
 
 def _kinds() -> Sequence[str]:
-    return ("decision_tree", "logistic_regression", "random_forest", "mlp", "cnn")
+    return ("decision_tree", "logistic_regression", "random_forest", "mlp", "cnn", "separable_cnn")
 
 
 def _kind_of(section: Any) -> Any:

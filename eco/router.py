@@ -1,19 +1,18 @@
-"""The router: a light classifier from an image to the model that should answer it."""
+"""The routers: light classifiers from an image, or a probe's answer, to the model to ask."""
 
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
-from eco import pool
+from eco import graphs, pool
 
 Array = NDArray[Any]
 
 
 def train(
     X: Array, oracle: Array, C: float, max_iter: int, class_weight: str, seed: int
-) -> onnx.ModelProto:
+) -> Any:
     """Train a logistic regression from pixels to oracle labels.
 
     Parameters
@@ -41,9 +40,41 @@ def train(
         random_state=seed,
     )
     if len(np.unique(oracle)) == 1:
-        return pool.constant(int(oracle[0]), X.shape[1:])
+        return graphs.constant(int(oracle[0]), X.shape[1:])
     classifier.fit(pool.scaled(X).reshape(len(X), -1), oracle)
-    return pool.export_classifier(classifier, X.shape[1:], output="label")
+    return graphs.export_classifier(classifier, X.shape[1:], output="label")
+
+
+def train_scores(
+    given: Array, correct: Array, hidden_units: int, max_iter: int, seed: int
+) -> Any:
+    """Train a small network to predict, for each model at once, whether it will be right.
+
+    Parameters
+    ----------
+    given : array of shape (n_samples, height, width), uint8, or (n_samples, n_classes), float32
+        Images, or the probabilities that a probe gave them.
+    correct : array of shape (n_samples, n_models), bool
+        On samples that no model was trained on.
+    hidden_units : int
+        Width of the one hidden layer.
+    max_iter : int
+        Epochs at most; training stops when a tenth of the samples, set aside, gains no more.
+    seed : int
+
+    Returns
+    -------
+    onnx.ModelProto
+        A graph to ``scores``, float32 (n, n_models) in [0, 1].
+    """
+    from sklearn.neural_network import MLPClassifier
+
+    images = given.ndim == 3
+    network = MLPClassifier(
+        [hidden_units], alpha=0.1, max_iter=max_iter, early_stopping=True, random_state=seed
+    )
+    network.fit(pool.scaled(given).reshape(len(given), -1) if images else given, correct)
+    return graphs.export_scores(network, given.shape[1:])
 
 
 def held_out_accuracy(choices: Array, oracle: Array) -> dict[str, float]:

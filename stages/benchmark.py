@@ -8,9 +8,9 @@ def main() -> None:
     """Write data/energy.json: J per sample of each model at each batch size."""
     settings = params.load()
     X, _ = files.load_images("test", settings.data.name)
-    models = {model: files.model_path(model) for model in settings.pool}
+    models = {model: (files.model_path(model), X) for model in settings.pool}
     protocol = settings.energy.model_dump(exclude={"batch_size"})
-    measured = energy.benchmark(models, X, announce=print, **protocol)
+    measured = energy.benchmark(models, announce=print, **protocol)
     files.save_json(files.ENERGY, measured)
     print(energy.table(measured["measurements"]))
 

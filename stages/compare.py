@@ -4,61 +4,52 @@ from typing import Any
 
 import numpy as np
 
-from eco import figures, files, params
-from eco.confidence import correct
+from eco import doctor, figures, files, params
+from eco.confidence import confidence, correct
 from eco.errors import reported
-from eco.intervals import not_told_apart, strategy_interval
+from eco.intervals import not_told_apart
 from eco.oracle import oracle
-from eco.scoring import labelled, misordered, operating_point, random_mixing_curve
+from eco.scoring import labelled, operating_point, random_mixing_curve
+
+SHOWN = ("strategy", "name", "accuracy", "energy_j", "energy_share")
+BOUNDS = tuple(f"{key}_{end}" for key in SHOWN[2:] for end in ("low", "high"))
 
 
 def main() -> None:
-    """Write metrics/models.json, the rows of the joint plots, and the pictures."""
+    """Write metrics/models.json, oracle.json and doctor.json, the joint plots and pictures."""
     settings = params.load()
     name, pool = settings.data.name, settings.pool
-    energy_j = files.load_energy(files.ENERGY, pool, settings.energy.batch_size, "benchmark")
-    right = correct(files.load_predictions(pool, "test", name), files.load_labels("test", name))
-    accuracy = right.mean(axis=0)
-    readings_j = files.load_readings(files.ENERGY, pool, settings.energy.batch_size, "benchmark")
-    oracles = {}
-    for rule in ("last", "cheapest"):
-        best = oracle(right, energy_j, rule)
-        point = operating_point(best, energy_j[best], right, energy_j, pool)
-        called = np.bincount(best, minlength=len(pool)) / len(best)
-        oracles[rule] = point | strategy_interval(called, readings_j, point["energy_j"])
-    disorder = misordered(energy_j, pool)
-    ties = not_told_apart(readings_j, pool)
-    provenance = files.load_provenance(files.ENERGY, "benchmark")
+    batch_size, n_models = settings.energy.batch_size, len(settings.pool)
+    energy_j = files.load_energy(files.ENERGY, pool, batch_size, "benchmark")
+    readings_j = files.load_readings(files.ENERGY, pool, batch_size, "benchmark")
+    probabilities = files.load_predictions(pool, "test", name)
+    right = correct(probabilities, files.load_labels("test", name))
 
-    points: list[dict[str, Any]] = [
-        {"strategy": "model", "name": model, "accuracy": float(a), "energy_j": float(e)}
-        | strategy_interval(alone, readings_j, float(e))
-        for model, a, e, alone in zip(pool, accuracy, energy_j, np.eye(len(pool)), strict=True)
-    ]
-    scored = ["strategy", "name", "accuracy", "energy_j", "share", "accuracy_on_share"]
+    def alone(strategy: str, name: str, answered_by: np.ndarray) -> dict[str, Any]:
+        ran = answered_by[:, None] == np.arange(n_models)
+        point = operating_point(answered_by, ran, right, energy_j, readings_j, pool)
+        return {"strategy": strategy, "name": name} | point
+
+    models = [alone("model", m, np.full(len(right), i)) for i, m in enumerate(pool)]
+    best = {rule: oracle(right, energy_j, rule) for rule in ("last", "cheapest")}
+    oracles = {rule: alone("oracle", f"oracle: {rule}", by) for rule, by in best.items()}
+    scored = [*SHOWN, *BOUNDS, "share", "accuracy_on_share"]
     strategies = [
-        *files.load_rows("cascading", scored, "evaluate_cascading"),
+        *files.load_rows("strategies", scored, "evaluate_frontier"),
         *files.load_rows("routing", scored, "evaluate_routing"),
-        *(
-            {"strategy": "oracle", "name": f"oracle: {rule}"} | point
-            for rule, point in oracles.items()
-        ),
+        *oracles.values(),
     ]
-    bounds = ("energy_j_low", "energy_j_high", "energy_share_low", "energy_share_high")
-    keys = ("strategy", "name", "accuracy", "energy_j")
-    points += [{key: point[key] for key in (*keys, *bounds)} for point in strategies]
-    points += [
-        {"strategy": "random mixing", "name": "", "accuracy": a, "energy_j": e}
-        for e, a in random_mixing_curve(energy_j, accuracy)
-    ]
-    curve = files.load_rows("cascading_curve", ["threshold", *keys[2:]], "evaluate_cascading")
-    points += [
-        {"strategy": "shared threshold", "name": f"{row['threshold']:.2f}"}
-        | {key: row[key] for key in keys[2:]}
-        for row in curve
-    ]
+    drawn = [p for p in strategies if p["strategy"] in ("preset", "tuned", "certified", "router")]
     points = labelled(
-        point | {"energy_share": point["energy_j"] / energy_j[-1]} for point in points
+        {key: point[key] for key in (*SHOWN, *BOUNDS)}
+        for point in [*models, *drawn, *oracles.values()]
+    )
+    points += [
+        {"strategy": "random mixing", "name": "", "accuracy": a, "energy_share": e / energy_j[-1]}
+        for e, a in random_mixing_curve(energy_j, right.mean(axis=0))
+    ]
+    points += files.load_rows(
+        "curves", ["strategy", "accuracy", "energy_share"], "evaluate_frontier"
     )
     shares = [
         {
@@ -68,27 +59,38 @@ def main() -> None:
             "share": point["share"][model],
             "accuracy": point["accuracy_on_share"][model],
         }
-        for point in strategies
+        for point in [*drawn, *oracles.values()]
         for place, model in enumerate(pool)
     ]
-
-    models = {
-        point["name"]: {key: point[key] for key in (*keys[2:], "energy_share", *bounds)}
-        for point in points
-        if point["strategy"] == "model"
+    errors = {
+        model: files.load_json(files.metrics_path(f"calibration/{model}"), f"calibrate@{model}")
+        for model in pool
     }
+    findings = doctor.examine(
+        confidence(probabilities, settings.cascading.confidence),
+        right,
+        energy_j,
+        best[settings.oracle.none_correct],
+        {model: told["calibration"][model]["error_after"] for model, told in errors.items()},
+        pool,
+    )
+    ties = not_told_apart(readings_j, pool)
+    provenance = files.load_provenance(files.ENERGY, "benchmark")
     notes = {
-        "energy_order": "; ".join(disorder) or "as declared",
         "energy_not_told_apart": "; ".join(ties) or "none",
         "energy_measured_on": provenance["machine"],
     }
-    files.save_metrics("models", {"models": models} | notes)
+    kept = [key for key in (*SHOWN[2:], *BOUNDS)]
+    files.save_metrics(
+        "models", {"models": {p["name"]: {k: p[k] for k in kept} for p in models}} | notes
+    )
     bound = {
         "accuracy": oracles["last"]["accuracy"],
         "none_correct_share": float(1 - right.any(axis=1).mean()),
         "energy_share": {rule: point["energy_share"] for rule, point in oracles.items()},
     }
     files.save_metrics("oracle", {"oracle": bound})
+    files.save_metrics("doctor", {"doctor": findings})
     files.save_rows("accuracy_energy", points)
     files.save_rows("shares", shares)
     figures.draw(
@@ -99,7 +101,6 @@ def main() -> None:
         ("accuracy", "accuracy on test"),
         "Accuracy against energy: up and left is better",
         colour="strategy",
-        legend=False,
     )
     figures.draw(
         files.picture_path("shares"),
@@ -109,22 +110,13 @@ def main() -> None:
         ("point", ""),
         "Who answers",
     )
-    figures.draw(
-        files.picture_path("confusion"),
-        "confusion_counts",
-        files.load_rows("confusion", ["actual", "predicted", "samples"], "evaluate_cascading"),
-        ("predicted", "label given"),
-        ("actual", "true class"),
-        "Confusion of the cascade at the chosen thresholds",
-    )
-    for point in points:
-        if point["name"] and point["strategy"] != "shared threshold":
-            print(
-                f"{point['strategy']:8} {point['name']:13} accuracy {point['accuracy']:.2%}  "
-                f"energy {point['energy_share']:.3f}"
-            )
-    if disorder:
-        print(f"NOTE: the pool is not in order of energy: {notes['energy_order']}")
+    for point in [*models, *oracles.values()]:
+        print(
+            f"{point['strategy']:8} {point['name']:16} accuracy {point['accuracy']:.2%}  "
+            f"energy {point['energy_share']:.4f}"
+        )
+    for check, finding in findings.items():
+        print(f"doctor, {check}: {finding}")
     if ties:
         print(f"NOTE: energies that can't be told apart: {notes['energy_not_told_apart']}")
     if provenance["machine"] != files.machine():

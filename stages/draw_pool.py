@@ -1,11 +1,11 @@
-"""Draw what depends on no strategy: how the models learnt, and what one prediction costs."""
+"""Draw how the models learnt, what one prediction costs, and how far both can be believed."""
 
 from eco import figures, files, params
 from eco.errors import reported
 
 
 def main() -> None:
-    """Write the pictures of training and energy, and the rows of the energy plot."""
+    """Write the pictures, and the rows of the energy and reliability plots."""
     settings = params.load()
     training = [
         row
@@ -27,6 +27,31 @@ def main() -> None:
         ("accuracy", "accuracy"),
         "Training (a model that has no epochs shows as a point)",
         colour="model",
+    )
+    reliability = [
+        row
+        for model in settings.pool
+        for row in files.load_rows(
+            f"calibration/{model}", ["model", "when", "confidence"], f"calibrate@{model}"
+        )
+    ]
+    files.save_rows("reliability", reliability)
+    figures.draw(
+        files.picture_path("reliability"),
+        "reliability",
+        reliability,
+        ("confidence", "confidence"),
+        ("accuracy", "accuracy on test"),
+        "Reliability of each model: on the dashed line confidence means what it says",
+    )
+    violations = files.load_rows("violations", ["strategy", "violation_rate"], "certify")
+    figures.draw(
+        files.picture_path("violations"),
+        "violations",
+        violations,
+        ("max_harm_points", "bound on the harm, points"),
+        ("violation_rate", "share of new splits in which the certificate was wrong"),
+        "Certificates over new splits: below the dashed line they hold",
     )
     figures.draw(
         files.picture_path("energy"),

@@ -1,57 +1,66 @@
-"""Score the cascade at the chosen thresholds, at every preset, and along one shared threshold."""
+"""Score the cascade at the chosen thresholds."""
 
 import numpy as np
 
-from eco import files, params
-from eco.cascading import cascade, cascade_energy_j, cascade_runs, shared_threshold_curve
+from eco import files, params, tuning
+from eco.cascading import run_cascade
 from eco.confidence import confidence, correct, predictions
-from eco.errors import reported
-from eco.intervals import strategy_interval
-from eco.scoring import confusion_rows, operating_point
+from eco.errors import TargetError, reported
+from eco.footprint import bill
+from eco.scoring import by_class, confusion_rows, operating_point, worst_class
+
+
+def chosen(settings: params.Params, energy_j: np.ndarray) -> tuple[list[str], list[float]]:
+    """Models and thresholds that params.yaml asks for: given, of a preset, tuned or certified."""
+    chain, pool, goal = settings.cascading, settings.pool, settings.tuning
+    if chain.thresholds == "certified":
+        row = files.load_certified("cascade", chain.confidence, pool)
+        if "none" in row:
+            raise TargetError(f"no cascade is certified: {row['none']}. See certification.max_harm")
+        return row["models"], row["thresholds"]
+    if chain.thresholds == "tuned":
+        rows, reference = files.load_frontier("accuracy", chain.confidence, pool)
+        found = [tuning.Setting.of_row(row, pool) for row in rows]
+        limits = (goal.target, goal.max_accuracy_loss, goal.energy_budget)
+        point = tuning.for_target(found, *limits, reference, energy_j[-1])
+        return point.row(pool)["models"], list(point.thresholds)
+    return chain.active_models, chain.chosen_thresholds
 
 
 def main() -> None:
-    """Write the cascade's metrics, and the rows of its plots."""
+    """Write metrics/cascading.json, and the rows of the chosen cascade's plots."""
     settings = params.load()
-    name, pool, chain = settings.data.name, settings.pool, settings.cascading
-    energy_j = files.load_energy(files.ENERGY, pool, settings.energy.batch_size, "benchmark")
-    readings_j = files.load_readings(files.ENERGY, pool, settings.energy.batch_size, "benchmark")
-    probabilities = files.load_predictions(pool, "test", name)
-    y = files.load_labels("test", name)
-    right = correct(probabilities, y)
-    active = np.array([pool.index(model) for model in chain.active_models])
-    sure = confidence(probabilities[:, active])
-
-    def at(thresholds: list[float]) -> tuple[np.ndarray, dict]:
-        answered_at = cascade(sure, thresholds)
-        cost = cascade_energy_j(answered_at, energy_j[active])
-        answered_by = active[answered_at]
-        point = operating_point(answered_by, cost, right, energy_j, pool)
-        runs = np.zeros(len(pool))
-        runs[active] = cascade_runs(answered_at, len(active))
-        return answered_by, point | strategy_interval(runs, readings_j, point["energy_j"])
-
-    answered_by, chosen = at(chain.chosen_thresholds)
-    points = [{"strategy": "cascade", "name": "chosen"} | chosen]
-    for preset, thresholds in chain.presets.items():
-        if len(thresholds) != len(active):
-            print(f"{preset}: left out, {len(thresholds)} thresholds for {len(active)} models")
-            continue
-        points.append({"strategy": "cascade", "name": preset} | at(thresholds)[1])
-    curve = shared_threshold_curve(sure, right[:, active], energy_j[active])
-    files.save_metrics("cascading", {"cascading": chosen})
-    files.save_rows("cascading", points)
-    files.save_rows(
-        "cascading_curve",
-        [dict(zip(("threshold", "accuracy", "energy_j"), point, strict=True)) for point in curve],
+    name, pool, batch_size = settings.data.name, settings.pool, settings.energy.batch_size
+    energy_j = files.load_energy(files.ENERGY, pool, batch_size, "benchmark")
+    readings_j = files.load_readings(files.ENERGY, pool, batch_size, "benchmark")
+    models, thresholds = chosen(settings, energy_j)
+    active = [pool.index(model) for model in models]
+    probabilities, y = files.load_predictions(pool, "test", name), files.load_labels("test", name)
+    right, labels = correct(probabilities, y), predictions(probabilities)
+    sure = confidence(probabilities, settings.cascading.confidence)
+    answered_by, ran = run_cascade(sure, active, thresholds)
+    point = operating_point(answered_by, ran, right, energy_j, readings_j, pool)
+    samples, class_names = np.arange(len(y)), files.load_class_names(name)
+    classes = by_class(right[samples, answered_by], right, ran, energy_j, y, class_names)
+    training_j = files.load_training_j(pool, settings.energy.watts_per_core)
+    extra_j = sum(training_j[model] for model in models) - training_j[pool[-1]]
+    grid = files.load_provenance(files.ENERGY, "benchmark")["grid_g_co2e_per_kwh"]
+    told = {
+        "cascade": " -> ".join(
+            f"{model} {threshold:g}" for model, threshold in zip(models, thresholds, strict=True)
+        ),
+        "worst_class": worst_class(classes),
+        "footprint": bill(point["energy_j"], extra_j, float(energy_j[-1]), grid),
+    }
+    files.save_metrics("cascading", {"cascading": point | told})
+    label = {"strategy": "chosen", "name": "chosen", "label": "chosen"}
+    files.save_rows("cascading", [label | point | {"cascade": told["cascade"]}])
+    files.save_rows("confusion", confusion_rows(y, labels[samples, answered_by], class_names))
+    files.save_rows("classes", classes)
+    print(
+        f"{told['cascade']}: accuracy {point['accuracy']:.2%} at {point['energy_share']:.3f} "
+        f"of the energy of {pool[-1]}"
     )
-    labels = predictions(probabilities)[np.arange(len(y)), answered_by]
-    files.save_rows("confusion", confusion_rows(y, labels, files.load_class_names(name)))
-    for point in points:
-        print(
-            f"{point['name']:14} accuracy {point['accuracy']:.2%} at {point['energy_share']:.3f} "
-            f"of the energy of {pool[-1]}"
-        )
 
 
 if __name__ == "__main__":

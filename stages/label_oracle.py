@@ -9,12 +9,12 @@ from eco.oracle import oracle
 
 
 def main() -> None:
-    """Write data/oracle.npz: the oracle's choice on the validation and test splits."""
+    """Write data/oracle.npz: the oracle's choice on every split but train."""
     settings = params.load()
     name, pool = settings.data.name, settings.pool
     energy_j = files.load_energy(files.ENERGY, pool, settings.energy.batch_size, "benchmark")
     choices = {}
-    for split in ("validation", "test"):
+    for split in files.PREDICTED:
         right = correct(files.load_predictions(pool, split, name), files.load_labels(split, name))
         choices[split] = oracle(right, energy_j, settings.oracle.none_correct)
         shares = np.bincount(choices[split], minlength=len(pool)) / len(right)

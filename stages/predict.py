@@ -1,4 +1,4 @@
-"""Run one model of the pool over the validation and test images."""
+"""Run one model of the pool over every image that it was not trained on."""
 
 import sys
 
@@ -9,13 +9,13 @@ from eco.inference import Session
 
 
 def main(model: str = "") -> None:
-    """Write the model's probabilities on both splits."""
+    """Write the model's probabilities on every split but train."""
     settings = params.load()
     settings.model(model)
     name = settings.data.name
     session = Session(files.model_path(model), settings.energy.threads)
     probabilities = {}
-    for split in ("validation", "test"):
+    for split in files.PREDICTED:
         X, y = files.load_images(split, name)
         probabilities[split] = session.in_batches(X)
         accuracy = correct(probabilities[split][:, None], y).mean()

@@ -13,26 +13,26 @@ def main(model: str = "") -> None:
     name = settings.data.name
     section = settings.model(model).model_dump()
     X, y = files.load_images("train", name)
-    X_validation, y_validation = files.load_images("validation", name)
+    X_watched, y_watched = files.load_images("calibration", name)
     begin, cpu = time.monotonic(), time.process_time()
     trained = pool.train(
-        section.pop("kind"), section, X, y, X_validation, y_validation, settings.seed, print
+        section.pop("kind"), section, X, y, X_watched, y_watched, settings.seed, print
     )
     seconds, cpu_s = time.monotonic() - begin, time.process_time() - cpu
-    with files.replacing(files.model_path(model)) as stream:
+    with files.replacing(files.trained_path(model)) as stream:
         stream.write(trained.graph.SerializeToString())
     files.save_rows(f"training/{model}", [{"model": model} | row for row in trained.curve])
-    on_train, on_validation = trained.curve[-2:]
+    on_train, held_out = trained.curve[-2:]
     metrics = {
         "train_accuracy": on_train["accuracy"],
-        "validation_accuracy": on_validation["accuracy"],
+        "held_out_accuracy": held_out["accuracy"],
         "seconds": seconds,
         "cpu_seconds": cpu_s,
-        "file_bytes": files.model_path(model).stat().st_size,
+        "file_bytes": files.trained_path(model).stat().st_size,
     }
     files.save_metrics(f"training/{model}", {"training": {model: metrics}})
     print(
-        f"{model}: {on_validation['accuracy']:.2%} on validation, trained in {seconds:.0f} s "
+        f"{model}: {held_out['accuracy']:.2%} on images held out, trained in {seconds:.0f} s "
         f"({cpu_s:.0f} CPU seconds)"
     )
 

@@ -1,30 +1,57 @@
-"""Train the router on the oracle's labels, and let it choose for every test image."""
+"""Train the routers, and let them choose, or score the models, for every image held out."""
 
 import time
 
+import numpy as np
+
 from eco import files, params, router
+from eco.confidence import correct
 from eco.errors import reported
 from eco.inference import Session
 
+LEARNT_ON = ("calibration", "tuning")
+
 
 def main() -> None:
-    """Write the router's ONNX graph, its choices on test, and how well they meet the oracle's."""
+    """Write three routers, their choices and scores, and how well the first meets the oracle."""
     settings = params.load()
-    name, pool = settings.data.name, settings.pool
-    X, _ = files.load_images("validation", name)
-    labels = files.load_choices(files.ORACLE, "validation", pool, len(X), "label_oracle")
-    print(f"fitting the router on {len(X)} validation images")
-    cpu = time.process_time()
-    graph = router.train(X, labels, **settings.router.model_dump(), seed=settings.seed)
-    cpu_s = time.process_time() - cpu
-    with files.replacing(files.ROUTER) as stream:
-        stream.write(graph.SerializeToString())
-    X_test, _ = files.load_images("test", name)
-    choices = Session(files.ROUTER, settings.energy.threads).in_batches(X_test)
-    files.save_choices(files.ROUTED, pool, test=choices)
-    labels = files.load_choices(files.ORACLE, "test", pool, len(X_test), "label_oracle")
-    scores = router.held_out_accuracy(choices, labels)
-    files.save_metrics("router", {"router": scores | {"cpu_seconds": cpu_s}})
+    name, pool, config, seed = settings.data.name, settings.pool, settings.router, settings.seed
+    images = {split: files.load_images(split, name)[0] for split in files.PREDICTED}
+    answers = {
+        split: files.load_predictions([config.probe], split, name)[:, 0] for split in files.PREDICTED
+    }
+    labels = {
+        split: files.load_choices(files.ORACLE, split, pool, len(X), "label_oracle")
+        for split, X in images.items()
+    }
+    right = correct(
+        files.load_predictions(pool, "calibration", name), files.load_labels("calibration", name)
+    )
+    X, oracle = (np.concatenate([part[s] for s in LEARNT_ON]) for part in (images, labels))
+    trained, seconds = {}, {}
+    for kind in files.ROUTERS:
+        cpu = time.process_time()
+        if kind == "router":
+            print(f"fitting the router to the oracle on {len(X)} images")
+            learnt = {"C": config.C, "class_weight": config.class_weight}
+            graph = router.train(X, oracle, max_iter=config.max_iter, seed=seed, **learnt)
+        else:
+            given = (images if kind == "price_router" else answers)["calibration"]
+            print(f"fitting the {kind.replace('_', ' ')} to what is right on {len(given)} images")
+            graph = router.train_scores(given, right, config.hidden_units, config.max_iter, seed)
+        seconds[kind] = time.process_time() - cpu
+        with files.replacing(files.router_path(kind)) as stream:
+            stream.write(graph.SerializeToString())
+        session = Session(files.router_path(kind), settings.energy.threads)
+        trained[kind] = {
+            split: session.in_batches((answers if kind == "probe_router" else images)[split])
+            for split in files.PREDICTED
+        }
+    files.save_choices(files.ROUTED, pool, **trained["router"])
+    for kind in files.ROUTERS[1:]:
+        files.save_scores(kind, pool, **trained[kind])
+    scores = router.held_out_accuracy(trained["router"]["test"], labels["test"])
+    files.save_metrics("router", {"router": scores | {"cpu_seconds": seconds}})
     print(
         f"on test it names the oracle's model for {scores['accuracy']:.1%} of the images "
         f"(always naming the most frequent one: {scores['majority_share']:.1%})"

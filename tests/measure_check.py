@@ -98,12 +98,12 @@ def main() -> None:
     """Run the protocol on the trained models, three times over."""
     settings = params.load()
     X, _ = files.load_images("test", settings.data.name)
-    models = {model: files.model_path(model) for model in settings.pool}
+    models = {model: (files.model_path(model), X) for model in settings.pool}
     protocol = settings.energy.model_dump(exclude={"batch_size"})
     runs = []
     for run in range(RUNS):
         print(f"run {run + 1} of {RUNS}")
-        runs.append(energy.benchmark(models, X, announce=print, **protocol))
+        runs.append(energy.benchmark(models, announce=print, **protocol))
     print(compare(runs, settings.pool[-1]))
 
 
