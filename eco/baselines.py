@@ -12,9 +12,7 @@ from eco.cascading import cascade
 Array = NDArray[Any]
 
 
-def single_tolerance(
-    confidence: Array, correct: Array, energy_j: Array
-) -> list[tuning.Setting]:
+def single_tolerance(confidence: Array, correct: Array, energy_j: Array) -> list[tuning.Setting]:
     """One confidence for the whole pool, from light to heavy.
 
     Cruciani & Verdecchia 2025, "Choosing to Be Green".
@@ -33,7 +31,7 @@ def single_tolerance(
     settings = []
     for threshold in np.linspace(0, 1, 101).round(4):
         thresholds = (*[float(threshold)] * (n_models - 1), 0.0)
-        at = cascade(confidence, thresholds)
+        at = cascade(confidence, np.array(thresholds))
         settings.append(
             tuning.Setting(
                 tuple(range(n_models)),
@@ -45,9 +43,7 @@ def single_tolerance(
     return tuning.undominated(settings)
 
 
-def budgeted_search(
-    confidence: Array, correct: Array, energy_j: Array
-) -> list[tuning.Setting]:
+def budgeted_search(confidence: Array, correct: Array, energy_j: Array) -> list[tuning.Setting]:
     """Chains of at most three models, each with twenty thresholds at most.
 
     After Chen, Zaharia & Zou 2023, "FrugalGPT", whose optimiser searches lists of three models

@@ -75,7 +75,7 @@ def load_splits(
     seed: int,
     announce: Callable[[str], None],
 ) -> dict[str, Split]:
-    """The splits of a data set, disjoint and stratified by label: ``train``, those held out, ``test``.
+    """The splits of a data set, disjoint and stratified: ``train``, those held out, ``test``.
 
     Parameters
     ----------

@@ -46,12 +46,11 @@ def examine(
         ``dominated``, ``saturated``, ``calibration``, ``oracle_labels``, ``energy_order``.
     """
     accuracy = correct.mean(axis=0)
-    dominated = [
-        f"{pool[i]} by {pool[j]}"
-        for i in range(len(pool))
-        for j in np.flatnonzero((accuracy >= accuracy[i]) & (energy_j <= energy_j[i]))[:1]
-        if (accuracy[j], energy_j[j]) != (accuracy[i], energy_j[i])
-    ]
+    dominated = []
+    for i, model in enumerate(pool):
+        no_worse = (accuracy >= accuracy[i]) & (energy_j <= energy_j[i])
+        better = no_worse & ((accuracy > accuracy[i]) | (energy_j < energy_j[i]))
+        dominated += [f"{model} by {pool[j]}" for j in np.flatnonzero(better)[:1]]
     saturated = []
     for i, model in enumerate(pool):
         certain = confidence[:, i] >= SATURATED

@@ -18,7 +18,9 @@ OPSET = 15
 IR_VERSION = 8
 
 
-def export_classifier(classifier: Any, shape: tuple[int, ...], output: str) -> onnx.ModelProto:
+def export_classifier(
+    classifier: Any, shape: tuple[int, ...], output: str, pixels: str = "linear"
+) -> onnx.ModelProto:
     """A fitted scikit-learn classifier as a graph that takes uint8 images.
 
     Parameters
@@ -29,6 +31,8 @@ def export_classifier(classifier: Any, shape: tuple[int, ...], output: str) -> o
         Height and width of an image.
     output : {"probabilities", "label"}
         What the graph gives.
+    pixels : {"linear", "square_root"}
+        Whether it was fitted on the square roots of those.
     """
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import FloatTensorType
@@ -40,7 +44,7 @@ def export_classifier(classifier: Any, shape: tuple[int, ...], output: str) -> o
         options={"zipmap": False},
         target_opset={"": OPSET, "ai.onnx.ml": 2},
     )
-    return _from_images(graph, shape, f"[n, {n_pixels}]", output, output)
+    return _from_images(graph, shape, f"[n, {n_pixels}]", output, output, pixels)
 
 
 def export_scores(classifier: Any, shape: tuple[int, ...]) -> onnx.ModelProto:
@@ -56,7 +60,11 @@ def export_scores(classifier: Any, shape: tuple[int, ...]) -> onnx.ModelProto:
     layers = zip(classifier.coefs_, classifier.intercepts_, strict=True)
     weights = [(W.astype(np.float32), b.astype(np.float32)) for W, b in layers]
     n_inputs, n_outputs = weights[0][0].shape[0], weights[-1][0].shape[1]
-    named = {f"{kind}{i}": part for i, pair in enumerate(weights) for kind, part in zip("Wb", pair)}
+    named = {
+        f"{kind}{i}": part
+        for i, pair in enumerate(weights)
+        for kind, part in zip("Wb", pair, strict=True)
+    }
     declared = ", ".join(f"float{list(part.shape)} {name}" for name, part in named.items())
     steps = ["h0 = Identity(given)"]
     for i in range(len(weights)):
@@ -105,8 +113,10 @@ def with_interpolation(graph: onnx.ModelProto, tables: Sequence[tuple[Array, Arr
     back = _with_weights(
         f"""lookup (float[n, {n_classes}] given, float[{n_classes}, {length}] x,
             float[{n_classes * length}] flat_x, float[{n_classes * length}] flat_y,
-            int64[{n_classes}] start, int64[1] knots, int64[1] classes, int64 none, int64 one, int64 last,
-            float tiny, float zero, float full, float even) => (float[n, {n_classes}] calibrated)
+            int64[{n_classes}] start, int64[1] knots, int64[1] classes,
+            int64 none, int64 one, int64 last,
+            float tiny, float zero, float full, float even)
+        => (float[n, {n_classes}] calibrated)
         {{
             wide = Unsqueeze(given, knots)
             reached = GreaterOrEqual(wide, x)
@@ -215,25 +225,31 @@ def export_network(network: Any) -> onnx.ModelProto:
         network.export(path, format="onnx", verbose=False, opset_version=OPSET)
         graph = onnx.load(path)
     shape = tuple(network.input_shape[1:])
-    pixels = f"[n, {', '.join(map(str, shape))}]"
-    return _from_images(graph, shape, pixels, graph.graph.output[0].name, "probabilities")
+    takes = f"[n, {', '.join(map(str, shape))}]"
+    return _from_images(graph, shape, takes, graph.graph.output[0].name, "probabilities")
 
 
 def _from_images(
-    graph: onnx.ModelProto, shape: tuple[int, ...], pixels: str, output: str, name: str
+    graph: onnx.ModelProto,
+    shape: tuple[int, ...],
+    takes: str,
+    output: str,
+    name: str,
+    pixels: str = "linear",
 ) -> onnx.ModelProto:
     """Put the way from uint8 images to scaled pixels in front of a graph."""
     height, width = shape
-    sizes = [0, *(int(part) for part in pixels.strip("[]").split(",")[1:])]
+    sizes = [0, *(int(part) for part in takes.strip("[]").split(",")[1:])]
     front = onnx.parser.parse_model(f"""
         <ir_version: {IR_VERSION}, opset_import: ["" : {OPSET}]>
-        front (uint8[n, {height}, {width}] X) => (float{pixels} front_pixels)
+        front (uint8[n, {height}, {width}] X) => (float{takes} front_pixels)
         {{
             numbers = Cast<to = 1>(X)
             white = Constant<value = float {{255.0}}>()
             shares = Div(numbers, white)
+            bright = {"Sqrt" if pixels == "square_root" else "Identity"}(shares)
             shape = Constant<value = int64[{len(sizes)}] {{{", ".join(map(str, sizes))}}}>()
-            front_pixels = Reshape(shares, shape)
+            front_pixels = Reshape(bright, shape)
         }}""")
     graph.ir_version = IR_VERSION
     merged = onnx.compose.merge_models(
@@ -253,7 +269,7 @@ def _canonical(graph: onnx.ModelProto, output: str) -> onnx.ModelProto:
     body = graph.graph
     nodes = _in_order(body)
     given = body.input[0].name
-    names = {"": "", given: "X" if given == "X" else "probabilities", body.output[0].name: output}
+    names = {"": "", given: "X" if given == "X" else "answers", body.output[0].name: output}
     for index, node in enumerate(nodes):
         for tensor in (*node.input, *node.output):
             names.setdefault(tensor, f"t{len(names)}")

@@ -25,7 +25,7 @@ class Session:
     ----------
     path : Path
         An ONNX graph from ``X``, uint8 images (n, height, width), or, where it is a router that
-        reads another model's answer, from ``probabilities``, float32 (n, n_classes).
+        reads another model's answers, from ``answers``, float32 (n, n_classes).
     threads : int
         Threads that one call may use.
 
@@ -54,7 +54,7 @@ class Session:
             reason = str(error).splitlines()[0]
             raise FileError(f"{path} is not an ONNX model ({reason}). {rebuild}") from None
         inputs = [(x.name, x.type) for x in self._session.get_inputs()]
-        known = {("X", "tensor(uint8)"), ("probabilities", "tensor(float)")}
+        known = {("X", "tensor(uint8)"), ("answers", "tensor(float)")}
         if len(inputs) != 1 or inputs[0] not in known:
             raise FileError(f"{path} must take X, uint8 images, but takes {inputs}. {rebuild}")
         self._input = inputs[0][0]

@@ -89,6 +89,7 @@ class LogisticRegression(Section):
     kind: Literal["logistic_regression"]
     C: Positive
     max_iter: Count
+    pixels: Literal["linear", "square_root"]
 
 
 class RandomForest(Section):
@@ -118,14 +119,28 @@ class MLP(Network):
     dropout: Fraction
 
 
-class CNN(Network):
+class Convolutional(Network):
+    """How a network that takes images of any size is trained: on smaller ones first."""
+
+    small_epochs: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _ends_on_whole_images(self) -> Self:
+        if self.small_epochs >= self.epochs:
+            raise ValueError(
+                f"must have small_epochs below its {self.epochs} epochs, got {self.small_epochs}"
+            )
+        return self
+
+
+class CNN(Convolutional):
     """Settings of the residual convolutional network."""
 
     kind: Literal["cnn"]
     filters: Annotated[list[Count], Field(min_length=1)]
 
 
-class SeparableCNN(Network):
+class SeparableCNN(Convolutional):
     """Settings of the network of depthwise separable convolutions."""
 
     kind: Literal["separable_cnn"]

@@ -10,9 +10,7 @@ from eco import graphs, pool
 Array = NDArray[Any]
 
 
-def train(
-    X: Array, oracle: Array, C: float, max_iter: int, class_weight: str, seed: int
-) -> Any:
+def train(X: Array, oracle: Array, C: float, max_iter: int, class_weight: str, seed: int) -> Any:
     """Train a logistic regression from pixels to oracle labels.
 
     Parameters
@@ -45,9 +43,7 @@ def train(
     return graphs.export_classifier(classifier, X.shape[1:], output="label")
 
 
-def train_scores(
-    given: Array, correct: Array, hidden_units: int, max_iter: int, seed: int
-) -> Any:
+def train_scores(given: Array, correct: Array, hidden_units: int, max_iter: int, seed: int) -> Any:
     """Train a small network to predict, for each model at once, whether it will be right.
 
     Parameters

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
-
 class Policy(NamedTuple):
     """How a router that scores the models decides.
 

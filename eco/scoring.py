@@ -68,7 +68,9 @@ def operating_point(
     def figures(means: Array) -> dict[str, Array]:
         accuracy, alone = means[:, 0], means[:, 1 : 1 + n_models]
         reference, energy = alone[:, -1], means[:, 1 + n_models :] @ energy_j + selector_j
-        mixing = [random_mixing_accuracy(e, energy_j, a) for e, a in zip(energy, alone, strict=True)]
+        mixing = [
+            random_mixing_accuracy(e, energy_j, a) for e, a in zip(energy, alone, strict=True)
+        ]
         with np.errstate(divide="ignore", invalid="ignore"):
             retention = accuracy / reference
         return {

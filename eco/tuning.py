@@ -29,7 +29,6 @@ class Setting(NamedTuple):
     accuracy: float
     energy_j: float
 
-
     def row(self, pool: Sequence[str]) -> dict[str, Any]:
         """The setting with the names of its models, for a file."""
         models = [pool[i] for i in self.chain]
@@ -126,7 +125,9 @@ def _every_setting(
         at = at * (len(grid) + 1) + reached
         shape = (*shape, len(grid) + 1)
 
-        def deferred(weights: Array | None, at: Array = at, shape: tuple[int, ...] = shape) -> Array:
+        def deferred(
+            weights: Array | None, at: Array = at, shape: tuple[int, ...] = shape
+        ) -> Array:
             counts = np.bincount(at, weights, minlength=int(np.prod(shape))).reshape(shape)
             for axis in range(len(shape)):
                 counts = counts.cumsum(axis=axis)
@@ -140,7 +141,11 @@ def _every_setting(
 
 
 def _merged(
-    best: list[Setting], chain: tuple[int, ...], grids: Sequence[Array], accuracy: Array, cost: Array
+    best: list[Setting],
+    chain: tuple[int, ...],
+    grids: Sequence[Array],
+    accuracy: Array,
+    cost: Array,
 ) -> list[Setting]:
     """The frontier after the settings of one more chain."""
     accuracy, cost, shape = accuracy.ravel(), cost.ravel(), accuracy.shape
@@ -156,9 +161,7 @@ def _merged(
     for index in new:
         where = np.unravel_index(index, shape)
         thresholds = [float(grid[i]) for grid, i in zip(grids, where, strict=True)]
-        best.append(
-            Setting(chain, (*thresholds, 0.0), float(accuracy[index]), float(cost[index]))
-        )
+        best.append(Setting(chain, (*thresholds, 0.0), float(accuracy[index]), float(cost[index])))
     return undominated(best)
 
 

@@ -30,12 +30,17 @@ def main(model: str = "") -> None:
         stream.write(graph.SerializeToString())
     X_test, y_test = files.load_images("test", name)
     rows = []
-    for when, session in (("before", trained), ("after", Session(files.model_path(model), threads))):
+    for when, session in (
+        ("before", trained),
+        ("after", Session(files.model_path(model), threads)),
+    ):
         probabilities = session.in_batches(X_test)[:, None]
         sure = confidence(probabilities, "max_probability")[:, 0]
         right = correct(probabilities, y_test)[:, 0]
         metrics[f"error_{when}"] = calibration.calibration_error(sure, right)
-        rows += [{"model": model, "when": when} | row for row in calibration.reliability(sure, right)]
+        rows += [
+            {"model": model, "when": when} | row for row in calibration.reliability(sure, right)
+        ]
     files.save_rows(f"calibration/{model}", rows)
     files.save_metrics(f"calibration/{model}", {"calibration": {model: metrics}})
     print(

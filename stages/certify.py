@@ -38,13 +38,14 @@ def main() -> None:
 
     # Each kind of strategy: rows to store, from safe to cheap, and a test of each on a split.
     found = [Setting.of_row(r, pool) for r in files.load_frontier("harm", signal, pool)[0]][::-1]
+    # Always asking the last model harms nobody: where anything can be certified, that can.
+    if found[0].chain != (len(pool) - 1,):
+        found.insert(0, Setting((len(pool) - 1,), (0.0,), 1.0, float(energy_j[-1])))
     kinds = {"cascade": ([s.row(pool) for s in found], [(cascade, s) for s in found])}
     for kind, policies in POLICIES.items():
         scored = "price_router" if kind == "price_router" else "probe_router"
         read = None if kind == "price_router" else probe
-        scores = {
-            s: files.load_scores(scored, s, pool, len(right[s])) for s in splits
-        }
+        scores = {s: files.load_scores(scored, s, pool, len(right[s])) for s in splits}
 
         def routed(policy, split, scores=scores, read=read):
             picked, ran = run_policy(policy, scores[split], sure[split], energy_j, read)
@@ -67,9 +68,7 @@ def main() -> None:
     bounds = np.array(sorted({*BOUNDS, goal.max_harm})) / 100
     n_samples, at = len(right["certification"]), int(np.searchsorted(bounds, goal.max_harm / 100))
     for kind, (rows, tests) in kinds.items():
-        harmed = {
-            s: np.array([~test(setting, s) for test, setting in tests]) for s in splits[1:]
-        }
+        harmed = {s: np.array([~test(setting, s) for test, setting in tests]) for s in splits[1:]}
         counts = harmed["certification"].sum(axis=1)
         reach = certified_up_to(counts, n_samples, bounds, goal.delta)
         n_certified = int(reach[at])

@@ -80,7 +80,7 @@ def main() -> None:
         "energy_not_told_apart": "; ".join(ties) or "none",
         "energy_measured_on": provenance["machine"],
     }
-    kept = [key for key in (*SHOWN[2:], *BOUNDS)]
+    kept = (*SHOWN[2:], *BOUNDS)
     files.save_metrics(
         "models", {"models": {p["name"]: {k: p[k] for k in kept} for p in models}} | notes
     )

@@ -67,12 +67,13 @@ def main() -> None:
     else:
         metrics["certified"] = score("certified", "certified", tuning.Setting.of_row(row, pool))
     kept = 100 * (1 - RETENTION) * reference
-    for loss, label in [*((loss, f"loss_{loss:g}".replace(".", "_")) for loss in LOSSES), (kept, "retention_95")]:
+    for loss, label in [
+        *((loss, f"loss_{loss:g}".replace(".", "_")) for loss in LOSSES),
+        (kept, "retention_95"),
+    ]:
         shown = f"tuned to lose {loss:g}" if loss != kept else "tuned to keep 95 %"
         point = score("tuned", shown, tuning.for_loss(found["accuracy"], loss, reference))
-        metrics[label] = {
-            key: point[key] for key in ("accuracy_loss_points", "energy_share")
-        }
+        metrics[label] = {key: point[key] for key in ("accuracy_loss_points", "energy_share")}
         for rule in RULES:
             try:
                 theirs = tuning.for_loss(found[rule], loss, reference)
@@ -80,7 +81,9 @@ def main() -> None:
                 continue  # the rule can't be that accurate, which its missing point says
             score(rule, f"{rule}, {loss:.3g}", theirs)
             # Our cascade for the budget that theirs needs, both as found on the tuning split.
-            ours = tuning.for_budget(found["accuracy"], theirs.energy_j / energy_j[-1], energy_j[-1])
+            ours = tuning.for_budget(
+                found["accuracy"], theirs.energy_j / energy_j[-1], energy_j[-1]
+            )
             by, theirs_by = run(ours)[0], run(theirs)[0]
             gains = accuracy_gain(right[samples, by], right[samples, theirs_by])
             metrics.setdefault(f"against_{rule}".replace(" ", "_"), {})[label] = gains

@@ -43,7 +43,8 @@ def main() -> None:
     for name, row in footprint.items():
         print(
             f"{name:14} {row['wh_per_1000']:.3g} Wh and {row['g_co2e_per_1000']:.3g} g CO2e per "
-            "1,000 predictions" + (f"; pays for its training {row['pays']}" if "pays" in row else "")
+            "1,000 predictions"
+            + (f"; pays for its training {row['pays']}" if "pays" in row else "")
         )
     files.save_metrics(
         "footprint", {"footprint": footprint, "training_j": training_j, "tuning_j": tuning_j}

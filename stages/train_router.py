@@ -18,7 +18,8 @@ def main() -> None:
     name, pool, config, seed = settings.data.name, settings.pool, settings.router, settings.seed
     images = {split: files.load_images(split, name)[0] for split in files.PREDICTED}
     answers = {
-        split: files.load_predictions([config.probe], split, name)[:, 0] for split in files.PREDICTED
+        split: files.load_predictions([config.probe], split, name)[:, 0]
+        for split in files.PREDICTED
     }
     labels = {
         split: files.load_choices(files.ORACLE, split, pool, len(X), "label_oracle")

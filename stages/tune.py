@@ -28,9 +28,7 @@ def main() -> None:
     frontiers |= {
         "single tolerance": baselines.single_tolerance(sure, right, energy_j),
         "budgeted search": baselines.budgeted_search(sure, right, energy_j),
-        "agreement voting": baselines.agreement_voting(
-            predictions(probabilities), right, energy_j
-        ),
+        "agreement voting": baselines.agreement_voting(predictions(probabilities), right, energy_j),
     }
     rows = {name: [s.row(pool) for s in found] for name, found in frontiers.items()}
     files.save_frontier(signal, pool, float(right[:, -1].mean()), rows)

@@ -4,19 +4,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from eco.cascading import cascade, cascade_energy_j, shared_threshold_curve
+from eco.cascading import cascade, cascade_energy_j, run_cascade, shared_threshold_curve
 from eco.confidence import confidence, correct
 
 
 def test_a_reader_can_check_the_table(table):
-    sure = confidence(table["probabilities"])
+    sure = confidence(table["probabilities"], "max_probability")
     answered_at = cascade(sure, [0.9, 0.8, 0.0])
     assert answered_at.tolist() == [0, 1, 0, 2]
     assert cascade_energy_j(answered_at, table["energy_j"]).tolist() == [1, 11, 1, 111]
 
 
 def test_a_confidence_equal_to_the_threshold_is_accepted(table):
-    sure = confidence(table["probabilities"])
+    sure = confidence(table["probabilities"], "max_probability")
     assert cascade(sure, [0.95, 0.9, 0.0])[0] == 0
     assert cascade(sure, [0.9501, 0.9, 0.0])[0] == 1
 
@@ -87,8 +87,21 @@ def test_samples_do_not_affect_each_other(case):
     assert cascade(sure, thresholds).tolist() == alone
 
 
+@given(cascades())
+def test_what_ran_costs_what_the_cascade_costs(case):
+    sure, thresholds, energy_j = case
+    active = np.arange(len(energy_j))[::-1]
+    answered_by, ran = run_cascade(sure[:, ::-1], active, thresholds)
+    answered_at = cascade(sure, thresholds)
+    assert answered_by.tolist() == active[answered_at].tolist()
+    assert ran @ energy_j[::-1] == pytest.approx(cascade_energy_j(answered_at, energy_j))
+
+
 def test_the_curve_runs_from_the_first_model_alone_to_all_of_them(table):
-    sure, right = confidence(table["probabilities"]), correct(table["probabilities"], table["y"])
+    sure, right = (
+        confidence(table["probabilities"], "max_probability"),
+        correct(table["probabilities"], table["y"]),
+    )
     curve = list(shared_threshold_curve(sure, right, table["energy_j"], steps=11))
     assert curve[0] == (0.0, 0.25, 1.0)
     assert curve[-1] == (1.0, 0.75, 111.0)

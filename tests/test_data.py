@@ -141,9 +141,12 @@ def test_named_folders_come_first_and_the_package_last(monkeypatch):
     assert data.DEBIAN_PACKAGE in names[6]
 
 
+SHARES = {"calibration": 0.1, "tuning": 0.1, "certification": 0.1}
+
+
 def test_the_splits_of_digits_are_disjoint_stratified_and_repeatable():
-    splits, again = (data.load_splits("digits", "", 0.2, 42, print) for _ in range(2))
-    assert [len(split.X) for split in splits.values()] == [1077, 270, 450]
+    splits, again = (data.load_splits("digits", "", SHARES, 42, print) for _ in range(2))
+    assert [len(split.X) for split in splits.values()] == [942, 135, 135, 135, 450]
     for name, (X, y) in splits.items():
         assert X.dtype == y.dtype == np.uint8
         assert X.shape[1:] == (8, 8)
@@ -154,6 +157,18 @@ def test_the_splits_of_digits_are_disjoint_stratified_and_repeatable():
     assert len(set(seen)) == len(seen)
 
 
+def test_what_is_trained_on_depends_on_how_much_is_held_out_only():
+    one = {"calibration": 0.05, "tuning": 0.08, "certification": 0.07}
+    other = {"calibration": 0.08, "tuning": 0.05, "certification": 0.07}
+    a, b = (data.load_splits("digits", "", shares, 42, print) for shares in (one, other))
+    assert (a["train"].X == b["train"].X).all()
+
+
+def test_a_split_too_small_for_every_class_is_refused():
+    with pytest.raises(DataError, match=r"data\.shares must leave .* calibration 1, tuning 135"):
+        data.load_splits("digits", "", SHARES | {"calibration": 0.001}, 42, print)
+
+
 def test_another_seed_gives_another_split():
-    a, b = (data.load_splits("digits", "", 0.2, seed, print) for seed in (1, 2))
+    a, b = (data.load_splits("digits", "", SHARES, seed, print) for seed in (1, 2))
     assert (a["test"].y != b["test"].y).any()

@@ -11,26 +11,36 @@ import pytest
 from dvc.utils.hydra import apply_overrides
 
 from eco import params
-from tests.conftest import clone
+from tests.conftest import REPOSITORY, clone
 
 THRESHOLDS = "cascading.thresholds=[0.95,0.9,0.85,0.0]"
 # Of a chain, DVC's dry run names the stages whose own dependencies have changed: what follows
 # depends on whether their outputs do.
-EVALUATIONS = {"evaluate_cascading", "evaluate_routing", "compare"}
-USES_ENERGIES = {"label_oracle", "footprint", *EVALUATIONS}
+EVALUATIONS = {"evaluate_cascading", "evaluate_frontier", "evaluate_routing", "compare"}
+USES_ENERGIES = {"label_oracle", "tune", "certify", "footprint", *EVALUATIONS}
+CASCADES = {"certify", "evaluate_cascading", "evaluate_frontier", "evaluate_routing"}
+CALIBRATIONS = {f"calibrate@{model}" for model in params.load(REPOSITORY / "params.yaml").pool}
 RERUNS = [
     ("params.yaml", "seed:", "# a comment\nseed:", set()),
     ("params.yaml", "- 0.7\n  - 0.0", "- 0.6\n  - 0.0", {"evaluate_cascading"}),
     (
         "params.yaml",
-        "min_samples_leaf: 3",
+        "min_samples_leaf: 1",
         "min_samples_leaf: 4",
         {"train@medium"},
     ),
+    ("params.yaml", "method: temperature", "method: none", CALIBRATIONS),
     ("params.yaml", "C: 1.0", "C: 2.0", {"train_router"}),
+    (
+        "params.yaml",
+        "max_accuracy_loss: 0.5",
+        "max_accuracy_loss: 1.5",
+        {"evaluate_cascading", "evaluate_frontier", "evaluate_routing"},
+    ),
+    ("params.yaml", "max_harm: 5.0", "max_harm: 9.0", {"certify"}),
     ("params.yaml", "  batch_size: 256", "  batch_size: 1", USES_ENERGIES),
-    ("eco/cascading.py", '"""Cascades', '"""About cascades', {"evaluate_cascading"}),
-    ("eco/routing.py", '"""Routing', '"""About routing', {"evaluate_routing"}),
+    ("eco/cascading.py", '"""Cascades', '"""About cascades', CASCADES | {"tune"}),
+    ("eco/routing.py", '"""Routing', '"""About routing', {"certify", "evaluate_routing"}),
     ("eco/scoring.py", '"""Scores', '"""About scores', EVALUATIONS),
     ("eco/figures.py", '"""Pictures', '"""About pictures', {"compare", "draw_pool"}),
     ("README.md", "#", "##", set()),
@@ -91,7 +101,7 @@ def test_after_a_kill_the_next_repro_finishes_without_doing_anew_what_was_done(k
 class TestStudy:
     def test_every_model_learnt_something(self, study):
         models = metrics(study, "models")["models"]
-        assert list(models) == ["tiny", "small", "medium", "large", "extra"]
+        assert list(models) == ["tiny", "small", "medium", "large", "separable", "extra"]
         for scores in models.values():
             assert scores["accuracy"] > 0.6
             assert scores["energy_j"] > 0
@@ -99,12 +109,10 @@ class TestStudy:
 
     def test_the_cascade_pays_for_every_model_that_ran(self, study):
         rows = json.loads((study / "plots/cascading.json").read_text())
-        assert [row["name"] for row in rows] == [
-            "chosen",
-            "aggressive",
-            "balanced",
-            "conservative",
-        ]
+        presets = json.loads((study / "plots/strategies.json").read_text())
+        rows += [row for row in presets if row["strategy"] == "preset"]
+        names = ["chosen", "aggressive", "balanced", "conservative"]
+        assert [row["name"] for row in rows] == names
         models = metrics(study, "models")["models"]
         chain = ["tiny", "medium", "large", "extra"]
         for row in rows:
@@ -123,7 +131,7 @@ class TestStudy:
 
     def test_every_picture_is_a_png(self, study):
         pictures = sorted((study / "plots").glob("*.png"))
-        assert len(pictures) == 5
+        assert len(pictures) == 6
         for picture in pictures:
             assert picture.read_bytes().startswith(b"\x89PNG")
 
@@ -161,12 +169,55 @@ class TestStudy:
         run("dvc", "checkout")
 
     def test_a_preset_by_name_gives_what_its_row_says(self, run, study):
-        rows = json.loads((study / "plots/cascading.json").read_text())
+        rows = json.loads((study / "plots/strategies.json").read_text())
         expected = next(row for row in rows if row["name"] == "aggressive")
         run("dvc", "exp", "run", "-S", "cascading.thresholds=aggressive")
         chosen = metrics(study, "cascading")["cascading"]
         for key in ("accuracy", "energy_j", "retention", "share"):
             assert chosen[key] == expected[key]
+        run("git", "checkout", "-q", ".")
+        run("dvc", "checkout")
+
+    def test_tuned_thresholds_follow_their_target(self, run, study):
+        chosen = []
+        for target in ("max_accuracy_loss", "energy_budget"):
+            run(
+                "dvc", "exp", "run", "-S", "cascading.thresholds=tuned",
+                "-S", f"tuning.target={target}", "-S", "tuning.energy_budget=0.06",
+            )  # fmt: skip
+            point = metrics(study, "cascading")["cascading"]
+            assert point["cascade"]
+            chosen.append(point["energy_share"])
+            if target == "max_accuracy_loss":
+                tuned = metrics(study, "frontier")["frontier"]["tuned"]
+                assert point["accuracy"] == tuned["accuracy"]
+            run("git", "checkout", "-q", ".")
+            run("dvc", "checkout")
+        assert chosen[1] < chosen[0]
+
+    def test_a_target_that_can_not_be_met_is_told_what_can(self, run):
+        said = run(
+            "dvc", "exp", "run", "-S", "cascading.thresholds=tuned",
+            "-S", "tuning.target=energy_budget", "-S", "tuning.energy_budget=0.0001", ok=False,
+        )  # fmt: skip
+        assert "the least that can be met is 0.0" in said.stdout + said.stderr
+        run("git", "checkout", "-q", ".")
+        run("dvc", "checkout")
+
+    def test_certified_thresholds_hold_what_the_certificate_says(self, run, study):
+        run("dvc", "exp", "run", "-S", "cascading.thresholds=certified")
+        told = metrics(study, "certificate")["certificate"]
+        assert told["cascade"]["settings_certified"] >= 1
+        assert told["cascade"]["harm_on_certification"] <= 0.05
+        point = metrics(study, "cascading")["cascading"]
+        assert point["harm"] == pytest.approx(told["cascade"]["harm_on_test"])
+        run("git", "checkout", "-q", ".")
+        run("dvc", "checkout")
+
+    def test_a_certificate_that_takes_more_samples_says_how_many(self, run, study):
+        said = run("dvc", "exp", "run", "-S", "certification.delta=1e-09",
+                   "-S", "cascading.thresholds=certified", ok=False)  # fmt: skip
+        assert "takes at least 405 samples" in said.stdout + said.stderr
         run("git", "checkout", "-q", ".")
         run("dvc", "checkout")
 
@@ -226,5 +277,5 @@ class TestStudy:
         assert "Data and pipelines are up to date." in dry
         said = run("dvc", "exp", "run", "--allow-missing", "-S", THRESHOLDS).stdout
         ran = [line.split("'")[1] for line in said.splitlines() if line.startswith("Running")]
-        assert sorted(ran) == ["compare", "evaluate_cascading", "footprint"]
+        assert ran == ["evaluate_cascading"]
         assert "cascading.accuracy" in run("dvc", "metrics", "diff", "HEAD").stdout

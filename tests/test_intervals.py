@@ -2,9 +2,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import mstats
+from scipy.stats import bootstrap, mstats
 
-from eco.intervals import TRIM, not_told_apart, strategy_interval, trimmed_mean
+from eco.intervals import (
+    TRIM,
+    bootstrap_means,
+    not_told_apart,
+    percentile_interval,
+    strategy_half_widths,
+    trimmed_mean,
+)
 
 readings = st.lists(st.floats(0.1, 10.0), min_size=5, max_size=60).map(np.array)
 
@@ -53,11 +60,9 @@ def test_few_readings_have_no_interval():
 
 def test_what_slows_a_whole_round_cancels_in_the_share():
     speed = np.random.default_rng(0).uniform(1, 2, 30)
-    readings_j = np.outer(speed, [1.0, 10.0])
-    interval = strategy_interval(np.array([1.0, 0.2]), readings_j, energy_j=3.0 * speed.mean())
-    width = interval["energy_j_high"] - interval["energy_j_low"]
-    assert width > 0.1 * 3.0
-    assert interval["energy_share_high"] - interval["energy_share_low"] < 1e-9
+    found = strategy_half_widths(np.array([1.0, 0.2]), np.outer(speed, [1.0, 10.0]))
+    assert found["energy_j"] > 0.05 * 3.0
+    assert found["energy_share"] < 1e-9
 
 
 def test_the_interval_covers_the_true_energy_about_as_often_as_it_says():
@@ -69,18 +74,36 @@ def test_the_interval_covers_the_true_energy_about_as_often_as_it_says():
         router_j = 2.0 * (1 + 0.05 * random.standard_normal(15))
         means = np.array([trimmed_mean(column)[0] for column in readings_j.T])
         energy_j = runs @ means + trimmed_mean(router_j)[0]
-        found = strategy_interval(runs, readings_j, energy_j, router_j)
-        covered += found["energy_j_low"] <= runs @ truth + 2.0 <= found["energy_j_high"]
+        found = strategy_half_widths(runs, readings_j, router_j)
+        covered += abs(energy_j - (runs @ truth + 2.0)) <= found["energy_j"]
         share = (runs @ truth + 2.0) / 100
-        covered_share += found["energy_share_low"] <= share <= found["energy_share_high"]
+        covered_share += abs(energy_j / means[-1] - share) <= found["energy_share"]
     assert covered >= 0.90 * 400
     assert covered_share >= 0.90 * 400
 
 
 def test_a_model_that_never_runs_adds_no_uncertainty():
     readings_j = np.array([[1.0, 5.0, 9.0], [1.0, 50.0, 9.0], [1.0, np.nan, 9.0]])
-    found = strategy_interval(np.array([1.0, 0.0, 0.5]), readings_j, energy_j=5.5)
-    assert found["energy_j_low"] == found["energy_j_high"] == pytest.approx(5.5)
+    found = strategy_half_widths(np.array([1.0, 0.0, 0.5]), readings_j)
+    assert found["energy_j"] == pytest.approx(0)
+
+
+def test_the_bootstrap_agrees_with_scipy():
+    random = np.random.default_rng(5)
+    ours, theirs = random.random((2, 400)) < np.array([[0.8], [0.85]])
+    drawn = bootstrap_means(np.column_stack([ours, theirs]), resamples=4000)
+    low, high = percentile_interval(drawn[:, 0] - drawn[:, 1])
+    expected = bootstrap(
+        (ours.astype(float), theirs.astype(float)),
+        lambda a, b, axis: a.mean(axis=axis) - b.mean(axis=axis),
+        paired=True, method="percentile", n_resamples=4000, rng=0,
+    ).confidence_interval  # fmt: skip
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.006)
+
+
+def test_a_permutation_of_samples_changes_no_interval():
+    values = np.random.default_rng(0).integers(0, 2, (300, 3))
+    assert (bootstrap_means(values) == bootstrap_means(values[::-1])).all()
 
 
 def test_models_within_the_noise_are_not_told_apart():

@@ -1,5 +1,6 @@
 import copy
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -41,10 +42,15 @@ def test_a_preset_may_be_named(changed):
     assert chain.chosen_thresholds == COMMITTED["cascading"]["presets"]["aggressive"]
 
 
+@pytest.mark.parametrize("found", ["tuned", "certified"])
+def test_thresholds_that_were_found_bring_their_own_models(changed, found):
+    assert load(changed("cascading.thresholds", found)).cascading.thresholds == found
+
+
 def test_numbers_as_dvc_writes_them_are_numbers(tmp_path):
     text = (REPOSITORY / "params.yaml").read_text()
     path = tmp_path / "params.yaml"
-    path.write_text(text.replace("learning_rate: 0.002", "learning_rate: 1e-05"))
+    path.write_text(re.sub(r"learning_rate: .*", "learning_rate: 1e-05", text))
     assert load(path).models["large"].learning_rate == 1e-5
 
 
@@ -87,8 +93,22 @@ REFUSED = [
     ("oracle.none_correct", "first", "oracle.none_correct", "'first'"),
     ("seed", -1, "seed", "got -1"),
     ("seed", 1.5, "seed", "got 1.5"),
+    ("models.extra.small_epochs", 99, "models.extra", "small_epochs below its"),
     ("data.name", "mnist", "data.name", "'mnist'"),
-    ("data.validation_share", 1.0, "data.validation_share", "got 1.0"),
+    ("data.shares.tuning", 1.0, "data.shares.tuning", "got 1.0"),
+    ("data.shares.tuning", 0.8, "data.shares must leave", "0.05 + 0.8 + 0.07"),
+    ("calibration.method", "platt", "calibration.method", "'platt'"),
+    ("cascading.confidence", "softmax", "cascading.confidence", "'softmax'"),
+    ("cascading.presets", {"tuned": [0.5, 0.0]}, "cascading.presets", "tuned"),
+    ("router.probe", "huge", "router.probe must name a model of the pool", "got huge"),
+    ("router.probe", "extra", "before the last", "got extra"),
+    ("router.price", -1.0, "router.price", "-1.0"),
+    ("tuning.target", "energy", "tuning.target", "'energy'"),
+    ("tuning.max_accuracy_loss", -0.5, "tuning.max_accuracy_loss", "got -0.5"),
+    ("tuning.energy_budget", 0.0, "tuning.energy_budget", "got 0.0"),
+    ("certification.max_harm", 0.0, "certification.max_harm", "got 0.0"),
+    ("certification.delta", 1.0, "certification.delta", "got 1.0"),
+    ("certification.resplits", 10, "certification.resplits", "got 10"),
 ]
 
 

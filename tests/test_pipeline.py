@@ -13,6 +13,7 @@ YAML_SAFE = YAML(typ="safe")
 PIPELINE = YAML_SAFE.load((REPOSITORY / "dvc.yaml").read_text())
 PARAMS = YAML_SAFE.load((REPOSITORY / "params.yaml").read_text())
 STAGES = PIPELINE["stages"]
+SECTIONS = set(PARAMS) - {"pool", "models"}
 
 
 def paths(stage, *kinds):
@@ -55,7 +56,7 @@ class TestStage:
     def test_it_declares_the_params_that_it_reads(self, stage):
         source = (REPOSITORY / "stages" / f"{stage}.py").read_text()
         declared = {key.split(".")[0] for key in paths(stage, "params")}
-        for section in ["seed", "data", "energy", "oracle", "router", "cascading"]:
+        for section in SECTIONS:
             assert (f"settings.{section}" in source) == (section in declared), section
         assert ("settings.pool" in source) == ("pool" in declared)
         assert ("section = settings.model(" in source) == ("models" in declared)
@@ -73,7 +74,11 @@ class TestStage:
 
 
 def test_every_model_is_a_dependency_of_what_needs_all_of_them():
-    for stage in ("label_oracle", "evaluate_cascading", "evaluate_routing", "compare"):
+    whole = {
+        stage for stage in STAGES if any(p.startswith("data/pred") for p in paths(stage, "deps"))
+    }
+    assert {"label_oracle", "tune", "certify", "evaluate_cascading", "compare"} <= whole
+    for stage in whole:
         predictions = {p for p in paths(stage, "deps") if p.startswith("data/predictions/")}
         assert predictions == {f"data/predictions/{model}.npz" for model in PARAMS["pool"]}
     models = {path for path in paths("benchmark", "deps") if path.startswith("models/")}

@@ -17,22 +17,26 @@ LEARNING = {
 }
 SETTINGS = {
     "decision_tree": {"max_leaf_nodes": 40},
-    "logistic_regression": {"C": 1.0, "max_iter": 50},
+    "logistic_regression": {"C": 1.0, "max_iter": 50, "pixels": "square_root"},
     "random_forest": {"n_estimators": 5, "min_samples_leaf": 2},
     "mlp": {"units": [32, 16], "dropout": 0.1, **LEARNING},
-    "cnn": {"filters": [8, 16], **LEARNING},
+    "cnn": {"filters": [8, 16], "small_epochs": 2, **LEARNING},
+    "separable_cnn": {"filters": [8, 16], "blocks": 2, "small_epochs": 0, **LEARNING},
 }
+
+
+SHARES = {"calibration": 0.1, "tuning": 0.1, "certification": 0.1}
 
 
 @pytest.fixture(scope="module")
 def digits():
-    return load_splits("digits", "", 0.2, 42, print)
+    return load_splits("digits", "", SHARES, 42, print)
 
 
 def trained(kind, digits, seed=42):
     told = []
     result = pool.train(
-        kind, SETTINGS[kind], *digits["train"], *digits["validation"], seed, told.append
+        kind, SETTINGS[kind], *digits["train"], *digits["tuning"], seed, told.append
     )
     return result, told
 
@@ -47,11 +51,11 @@ def test_a_trained_model_is_a_graph_from_images_to_probabilities(kind, digits, t
     result, told = trained(kind, digits)
     path = tmp_path / "model.onnx"
     path.write_bytes(result.graph.SerializeToString())
-    p = Session(path, threads=1).in_batches(digits["validation"].X, batch_size=100)
-    assert p.shape == (270, 10)
+    p = Session(path, threads=1).in_batches(digits["tuning"].X, batch_size=100)
+    assert p.shape == (135, 10)
     assert p.dtype == np.float32
     assert np.abs(p.sum(axis=1) - 1).max() < 1e-5
-    accuracy = (p.argmax(axis=1) == digits["validation"].y).mean()
+    accuracy = (p.argmax(axis=1) == digits["tuning"].y).mean()
     assert accuracy > 0.6
     assert accuracy == pytest.approx(result.curve[-1]["accuracy"], abs=0.005)
     assert told
@@ -85,7 +89,7 @@ def test_a_mirror_swaps_left_and_right_half_of_the_time():
 
 
 def test_the_router_learns_where_each_model_is_needed(digits, tmp_path):
-    X, y = digits["validation"]
+    X, y = digits["tuning"]
     needed = (y >= 5).astype(np.int64) * 3
     graph = router.train(X, needed, C=1.0, max_iter=200, class_weight="balanced", seed=1)
     path = tmp_path / "router.onnx"
@@ -98,7 +102,7 @@ def test_the_router_learns_where_each_model_is_needed(digits, tmp_path):
 
 
 def test_a_router_with_one_label_to_learn_always_gives_it(digits, tmp_path):
-    X = digits["validation"].X
+    X = digits["tuning"].X
     graph = router.train(X, np.full(len(X), 2), C=1.0, max_iter=9, class_weight="none", seed=1)
     path = tmp_path / "router.onnx"
     path.write_bytes(graph.SerializeToString())
@@ -107,12 +111,12 @@ def test_a_router_with_one_label_to_learn_always_gives_it(digits, tmp_path):
 
 class TestModelFiles:
     def test_missing(self, tmp_path):
-        with pytest.raises(FileError, match=r"tiny\.onnx is missing.*train@tiny"):
+        with pytest.raises(FileError, match=r"tiny\.onnx is missing.*calibrate@tiny"):
             Session(tmp_path / "tiny.onnx", 1)
 
     @pytest.mark.parametrize("content", [b"", b"garbage", b"\x80\x04K\x01."])
     def test_garbage(self, tmp_path, content):
         path = tmp_path / "tiny.onnx"
         path.write_bytes(content)
-        with pytest.raises(FileError, match=r"tiny\.onnx is not an ONNX model.*train@tiny"):
+        with pytest.raises(FileError, match=r"tiny\.onnx is not an ONNX model.*calibrate@tiny"):
             Session(path, 1)
