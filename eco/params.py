@@ -106,6 +106,7 @@ class Network(Section):
     epochs: Count
     batch_size: Count
     learning_rate: Positive
+    weight_decay: Annotated[float, Field(ge=0)]
     label_smoothing: Fraction
     max_shift: Annotated[int, Field(ge=0)]
     mirror: bool

@@ -143,7 +143,7 @@ def _train_network(
         0.0, steps, warmup_target=settings["learning_rate"], warmup_steps=max(1, steps // 10)
     )
     network.compile(
-        keras.optimizers.AdamW(schedule, weight_decay=0.01),
+        keras.optimizers.AdamW(schedule, weight_decay=settings["weight_decay"]),
         keras.losses.CategoricalCrossentropy(label_smoothing=settings["label_smoothing"]),
         metrics=["accuracy"],
         jit_compile=False,  # XLA trains convolutions on a CPU at half the speed
@@ -226,7 +226,8 @@ def _cnn(pixels: Any, n_classes: int, settings: Mapping[str, Any]) -> Any:
     import keras
     from keras import layers
 
-    x = _stem(pixels, settings["filters"][0])
+    x = keras.ops.expand_dims(pixels, axis=-1)
+    x = layers.MaxPooling2D(2)(layers.ReLU()(_convolved(x, settings["filters"][0], 3)))
     for stage, filters in enumerate(settings["filters"]):
         stride = 2 if stage else 1
         shortcut = _convolved(x, filters, 1, stride) if stage else x
@@ -242,7 +243,8 @@ def _separable_cnn(pixels: Any, n_classes: int, settings: Mapping[str, Any]) -> 
     from keras import layers
 
     first, *deeper = settings["filters"]
-    x = _stem(pixels, first)
+    # A stride costs half of what the residual network's pooling does, in a network this light.
+    x = layers.ReLU()(_convolved(keras.ops.expand_dims(pixels, axis=-1), first, 3, stride=2))
     for filters in deeper:
         for block in range(settings["blocks"]):
             y = layers.DepthwiseConv2D(
@@ -252,14 +254,6 @@ def _separable_cnn(pixels: Any, n_classes: int, settings: Mapping[str, Any]) -> 
             x = layers.ReLU()(layers.Add()([x, y]) if block else y)
     x = layers.GlobalAveragePooling2D()(x)
     return keras.Model(pixels, layers.Dense(n_classes, activation="softmax")(x))
-
-
-def _stem(pixels: Any, filters: int) -> Any:
-    import keras
-    from keras import layers
-
-    x = keras.ops.expand_dims(pixels, axis=-1)
-    return layers.MaxPooling2D(2)(layers.ReLU()(_convolved(x, filters, 3)))
 
 
 def _convolved(x: Any, filters: int, size: int, stride: int = 1) -> Any:

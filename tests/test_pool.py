@@ -11,6 +11,7 @@ LEARNING = {
     "epochs": 4,
     "batch_size": 32,
     "learning_rate": 0.01,
+    "weight_decay": 0.01,
     "label_smoothing": 0.05,
     "max_shift": 1,
     "mirror": False,
@@ -21,7 +22,7 @@ SETTINGS = {
     "random_forest": {"n_estimators": 5, "min_samples_leaf": 2},
     "mlp": {"units": [32, 16], "dropout": 0.1, **LEARNING},
     "cnn": {"filters": [8, 16], "small_epochs": 2, **LEARNING},
-    "separable_cnn": {"filters": [8, 16], "blocks": 2, "small_epochs": 0, **LEARNING},
+    "separable_cnn": {"filters": [8, 16], "blocks": 2, "small_epochs": 0, **LEARNING, "epochs": 10},
 }
 
 

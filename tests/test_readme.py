@@ -5,7 +5,7 @@ import re
 import pytest
 from ruamel.yaml import YAML
 
-from eco import files, readme
+from eco import files, params, readme
 from eco.errors import FileError
 from tests.conftest import REPOSITORY
 
@@ -13,24 +13,25 @@ TEXT = (REPOSITORY / "README.md").read_text()
 MAKEFILE = (REPOSITORY / "Makefile").read_text()
 
 
-def test_the_results_are_those_of_the_committed_metrics(monkeypatch):
-    monkeypatch.chdir(REPOSITORY)
-    assert readme.between(readme.RESULTS, TEXT).strip() == readme.results()
+GENERATED = [(marks, make) for marks, make in readme.TABLES if marks != readme.SESSION]
 
 
-def test_the_footprint_is_that_of_the_committed_metrics(monkeypatch):
+@pytest.mark.parametrize(("marks", "make"), GENERATED, ids=[make.__name__ for _, make in GENERATED])
+def test_a_table_is_that_of_the_committed_metrics(monkeypatch, marks, make):
     monkeypatch.chdir(REPOSITORY)
-    assert readme.between(readme.FOOTPRINT, TEXT).strip() == readme.footprint()
+    assert readme.between(marks, TEXT).strip() == make()
 
 
 def test_the_session_shows_the_committed_metrics(monkeypatch):
     monkeypatch.chdir(REPOSITORY)
-    rows = {row["name"]: row for row in files.load_json(files.rows_path("cascading"), "compare")}
+    (chosen,) = files.load_json(files.rows_path("cascading"), "evaluate_cascading")
+    presets = files.load_json(files.rows_path("strategies"), "evaluate_frontier")
+    (tried,) = (row for row in presets if row["name"] == "aggressive")
     shown = readme.between(readme.SESSION, TEXT)
     for key in ("accuracy", "energy_share", "retention"):
         before, after = re.search(rf"cascading\.{key} +([\d.]+) +([\d.]+)", shown).groups()
-        assert float(before) == pytest.approx(rows["chosen"][key], abs=1e-5)
-        assert float(after) == pytest.approx(rows["aggressive"][key], abs=1e-5)
+        assert float(before) == pytest.approx(chosen[key], abs=1e-5)
+        assert float(after) == pytest.approx(tried[key], abs=1e-5)
 
 
 def test_every_make_target_it_names_exists():
@@ -72,14 +73,17 @@ def test_the_pictures_it_shows_are_made_by_the_pipeline():
 def test_results_are_put_between_the_marks_and_nowhere_else(tmp_path, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
     path = tmp_path / "README.md"
-    monkeypatch.setattr(readme, "session", lambda: "new session")
-    old = ["before", readme.RESULTS[0], "old", readme.RESULTS[1]]
-    old += ["between", readme.SESSION[0], "old", readme.SESSION[1], "after"]
-    old += [readme.FOOTPRINT[0], "old", readme.FOOTPRINT[1]]
+    tables = [
+        (marks, (lambda: "new session") if marks == readme.SESSION else make)
+        for marks, make in readme.TABLES
+    ]
+    monkeypatch.setattr(readme, "TABLES", tables)
+    old, new = ["before"], ["before"]
+    for marks, make in readme.TABLES:
+        old += [marks[0], "old", marks[1], "between"]
+        new += [marks[0], make(), marks[1], "between"]
     path.write_text("\n".join(old))
     readme.refresh(path)
-    new = [*old[:2], readme.results(), *old[3:6], "new session", *old[7:]]
-    new[-2] = readme.footprint()
     assert path.read_text() == "\n".join(new)
 
 
@@ -94,6 +98,5 @@ def test_a_readme_without_the_marks_is_left_alone(tmp_path, monkeypatch):
 
 def test_every_preset_is_shown_with_its_thresholds(monkeypatch):
     monkeypatch.chdir(REPOSITORY)
-    names = [row["name"] for row in files.load_json(files.rows_path("cascading"), "compare")]
-    for name in names:
-        assert f"**cascading**, {name} [" in readme.results()
+    for name, thresholds in params.load().cascading.presets.items():
+        assert f"cascade, {name} {thresholds} |" in readme.results()
