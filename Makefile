@@ -6,7 +6,7 @@ BIN := $(abspath $(VENV))/bin
 READY := $(VENV)/.ready
 RUN := PATH="$(BIN):$$PATH" PYTHONUNBUFFERED=1
 SET ?=
-# The bundled digits are 1,077 small training images: smaller models, more epochs, no mirroring.
+# The bundled digits are 942 small training images: smaller models, more epochs, no mirroring.
 QUICK := data.name=digits data.shares.calibration=0.1 data.shares.tuning=0.1 data.shares.certification=0.1 models.tiny.max_leaf_nodes=30 models.medium.n_estimators=20 models.large.epochs=20 models.large.batch_size=32 models.large.mirror=false models.separable.epochs=12 models.separable.batch_size=32 models.separable.mirror=false models.separable.filters=[16,32] models.extra.epochs=12 models.extra.small_epochs=0 models.extra.batch_size=32 models.extra.mirror=false models.extra.filters=[16,32] energy.batch_sizes=[1,256] energy.budget_s=15.0 tuning.settings_per_chain=10000 certification.max_harm=5.0
 
 .DEFAULT_GOAL := help
@@ -28,7 +28,7 @@ $(READY): requirements.txt eco/page.py
 	$(BIN)/dvc config --local plots.html_template "$(abspath $(VENV))/plots.html"
 	@touch $@
 
-repro: env ## Run the whole study: data, training, energy, oracle, router, strategies
+repro: env ## Run the whole study: data, training, energy, routers, tuning, certificates
 	$(RUN) dvc repro
 
 test: env ## Run all tests, in this environment
@@ -43,7 +43,7 @@ check: env ## Lint, types and the examples in docstrings
 plots: env ## Write all plots into one page that needs no network: dvc_plots/index.html
 	$(RUN) dvc plots show
 
-experiment: env ## Try settings: make experiment SET='cascading.thresholds=[0.95,0.9,0.85,0.0]'
+experiment: env ## Try settings: make experiment SET='cascading.thresholds=[0.95,0.9,0.85,0.0]' (no spaces)
 	$(RUN) dvc exp run --allow-missing $(foreach setting,$(SET),-S '$(setting)')
 
 experiments: env ## Table of the experiments

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eco import tuning
-from eco.cascading import cascade
 
 Array = NDArray[Any]
 
@@ -27,24 +26,18 @@ def single_tolerance(confidence: Array, correct: Array, energy_j: Array) -> list
     list of Setting
         Undominated ones, by rising energy.
     """
-    n_models, samples = confidence.shape[1], np.arange(len(confidence))
-    settings = []
-    for threshold in np.linspace(0, 1, 101).round(4):
-        thresholds = (*[float(threshold)] * (n_models - 1), 0.0)
-        at = cascade(confidence, np.array(thresholds))
-        settings.append(
-            tuning.Setting(
-                tuple(range(n_models)),
-                thresholds,
-                float(correct[samples, at].mean()),
-                float(np.cumsum(energy_j)[at].mean()),
-            )
+    n_models = confidence.shape[1]
+    settings = [
+        tuning.scored(
+            range(n_models), [float(t)] * (n_models - 1) + [0.0], confidence, correct, energy_j
         )
+        for t in np.linspace(0, 1, 101).round(4)
+    ]
     return tuning.undominated(settings)
 
 
 def budgeted_search(confidence: Array, correct: Array, energy_j: Array) -> list[tuning.Setting]:
-    """Chains of at most three models, each with twenty thresholds at most.
+    """Chains of at most three models, each with four hundred settings of its thresholds at most.
 
     After Chen, Zaharia & Zou 2023, "FrugalGPT", whose optimiser searches lists of three models
     for the best accuracy within a budget; here over every budget at once.

@@ -34,9 +34,10 @@ def harms(right: Array, reference: Array) -> Array:
 def certified_up_to(n_harmed: Array, n_samples: int, max_harm: Array, delta: float) -> Array:
     """How many settings of a sequence are certified, for each bound on the harm.
 
-    With probability 1 - `delta` over the draw of the samples, no certified setting does more harm
-    than the bound. The order of the settings must not come from these samples; testing stops at
-    the first setting that fails, so that all of them together err with probability `delta` only.
+    With probability 1 - `delta` over the draw of the samples, no certified setting of this
+    sequence does more harm than the bound. The order of the settings must not come from these
+    samples; testing stops at the first setting that fails, so that all of the sequence together
+    errs with probability `delta` only.
 
     Parameters
     ----------
@@ -78,15 +79,18 @@ def samples_needed(max_harm: float, delta: float) -> int:
 
 def resplit_violations(
     harmed: Array, n_certification: int, max_harm: Array, delta: float, resplits: int, seed: int
-) -> dict[str, Array]:
+) -> Array:
     """How often a certificate proves wrong when the samples are split anew.
+
+    What is true of a setting is its harm on all the samples together; each split certifies from
+    a part of them. (On the rest alone a setting looks the worse the better it looked on its part.)
 
     Parameters
     ----------
     harmed : array of shape (n_settings, n_samples), bool
         Of samples that the settings were not found on, settings from safe to cheap.
     n_certification : int
-        Samples that each split certifies on; the rest shows whether the certificate holds.
+        Samples that each split certifies on.
     max_harm : array of shape (n_bounds,)
     delta : float
     resplits : int
@@ -94,23 +98,20 @@ def resplit_violations(
 
     Returns
     -------
-    dict
-        ``violation_rate``: share of the splits whose cheapest certified setting harms more than
-        the bound on the rest; ``setting``: its mean position in the sequence, -1 for none.
-        Both of shape (n_bounds,).
+    array of shape (n_bounds,)
+        Share of the splits whose cheapest certified setting harms more than the bound.
     """
     random = np.random.default_rng(seed)
     n_samples = harmed.shape[1]
-    total = harmed.sum(axis=1)
+    truth = harmed.mean(axis=1)
     violations = np.zeros(len(max_harm))
-    last = np.empty((resplits, len(max_harm)), np.int64)
-    for split in range(resplits):
+    for _ in range(resplits):
         chosen = random.permutation(n_samples)[:n_certification]
         within = harmed[:, chosen].sum(axis=1)
-        last[split] = certified_up_to(within, n_certification, max_harm, delta) - 1
-        outside = (total - within) / (n_samples - n_certification)
-        violations += (last[split] >= 0) & (outside[last[split]] > max_harm)
-    return {"violation_rate": violations / resplits, "setting": last.mean(axis=0)}
+        last = certified_up_to(within, n_certification, max_harm, delta) - 1
+        violations += (last >= 0) & (truth[last] > max_harm)
+    rates: Array = violations / resplits
+    return rates
 
 
 def harm_limit(n_harmed: int, n_samples: int, delta: float) -> float:

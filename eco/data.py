@@ -120,6 +120,9 @@ def load_splits(
             )
             held_out[split] = Split(X_split, y_split)
         held_out[last] = Split(X, y)
+        least = min(np.bincount(part.y, minlength=10).min() for part in held_out.values())
+        if least < 2:
+            raise ValueError(f"a class with {least} images can't be calibrated or judged")
     except ValueError as error:
         listed = ", ".join(f"{split} {size}" for split, size in sizes.items())
         raise DataError(
@@ -291,7 +294,10 @@ def _debian_package() -> Iterator[Source]:
             lists, cache = f"Dir::State::lists={folder}/lists", f"Dir::Cache={folder}/cache"
             for action in (["update"], ["download", DEBIAN_PACKAGE]):
                 _run(folder, "apt-get", "-o", lists, "-o", cache, *action)
-        (package,) = folder.glob("*.deb")
+        packages = list(folder.glob("*.deb"))
+        if len(packages) != 1:
+            raise DataError(f"apt-get brought {len(packages)} packages instead of one")
+        (package,) = packages
         _run(folder, "dpkg-deb", "-x", str(package), "content")
         with _folder(folder / "content" / SYSTEM_FOLDER.relative_to("/")) as read:
             yield read

@@ -25,6 +25,8 @@ def examine(
     energy_j: Array,
     oracle: Array,
     calibration_error: Mapping[str, float],
+    method: str,
+    ties: Sequence[str],
     pool: Sequence[str],
 ) -> dict[str, str]:
     """One finding per check, with what to do about it, or "fine".
@@ -38,6 +40,10 @@ def examine(
         Index of the cheapest correct model.
     calibration_error : mapping of str to float
         Of each model, after calibration.
+    method : str
+        How they are calibrated.
+    ties : sequence of str
+        Pairs of models whose energies can't be told apart, as `intervals.not_told_apart` has them.
     pool : sequence of str
 
     Returns
@@ -65,7 +71,14 @@ def examine(
     counts = np.bincount(oracle, minlength=len(pool))
     most = int(counts.argmax())
     collapsed = counts[most] / len(oracle)
-    disorder = misordered(energy_j, pool)
+    tied = {frozenset(pair.split(" and ")) for pair in ties}
+    disorder = [
+        finding
+        for finding in misordered(energy_j, pool)
+        if frozenset(finding.split(" costs more than ")) not in tied
+    ]
+    other = "temperature" if method == "none" else "isotonic"
+    remedy = f"try calibration.method {other}" if other != method else "give it more images"
 
     def told(findings: Sequence[str], advice: str) -> str:
         return f"{'; '.join(findings)}: {advice}" if findings else "fine"
@@ -77,12 +90,12 @@ def examine(
         "saturated": told(
             saturated, "no threshold can defer these; calibrate it, or leave it out of cascades"
         ),
-        "calibration": told(
-            uncalibrated, "confidences are off by that much; try calibration.method isotonic"
-        ),
+        "calibration": told(uncalibrated, f"confidences are off by that much; {remedy}"),
         "oracle_labels": told(
             [f"{pool[most]} is {collapsed:.0%} of them"] if collapsed > COLLAPSED_SHARE else [],
             "a classifier on them names hardly anything else; use price_router or probe_router",
         ),
-        "energy_order": told(disorder, "measured; put pool into this order, or measure again"),
+        "energy_order": told(
+            disorder, "measured; put pool into the order of energy, or measure again"
+        ),
     }

@@ -10,7 +10,7 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -306,9 +306,10 @@ def scores_path(router: str) -> Path:
 
 
 def save_scores(router: str, pool: Sequence[str], **scores: Array) -> None:
-    """Write, per split, the predicted probability that each model is right."""
+    """Write, per split, the predicted probability that each model is right, to four decimals."""
     path = scores_path(router)
-    save_arrays(path, f"{path.stem} of {', '.join(pool)}", **scores)
+    rounded = {split: np.round(p, 4).astype(np.float32) for split, p in scores.items()}
+    save_arrays(path, f"{path.stem} of {', '.join(pool)}", **rounded)
 
 
 def load_scores(router: str, split: str, pool: Sequence[str], n_samples: int) -> Array:
@@ -378,24 +379,40 @@ def load_training_j(pool: Sequence[str], watts_per_core: float) -> dict[str, flo
 
     Training runs for minutes, where neither ticks nor samplers matter.
     """
-    training = {}
-    for model in pool:
-        metrics = load_json(metrics_path(f"training/{model}"), f"train@{model}")
-        training[model] = watts_per_core * metrics["training"][model]["cpu_seconds"]
-    return training
+    return {
+        model: watts_per_core
+        * load_metric(f"training/{model}", ["training", model, "cpu_seconds"], f"train@{model}")
+        for model in pool
+    }
 
 
-def save_frontier(
-    signal: str, pool: Sequence[str], reference: float, frontiers: Mapping[str, Any]
-) -> None:
-    """Write the cascades that were found, what they were found for, and the last model's score."""
-    content = {"confidence": signal, "pool": list(pool), "reference_accuracy": reference}
-    save_json(FRONTIER, content | {"frontiers": frontiers})
+def load_metric(name: str, keys: Sequence[str], stage: str) -> Any:
+    """One entry of a metrics file that `stage` writes, by its keys from the outside in."""
+    path = metrics_path(name)
+    found = load_json(path, stage)
+    for key in keys:
+        if not isinstance(found, dict) or key not in found:
+            raise _broken(path, f"must hold {'.'.join(keys)}", stage)
+        found = found[key]
+    return found
 
 
-def load_frontier(
-    name: str, signal: str, pool: Sequence[str]
-) -> tuple[list[dict[str, Any]], float]:
+class MadeFor(NamedTuple):
+    """What found settings hold for: on anything else their thresholds mean nothing."""
+
+    data: str
+    batch_size: int
+    confidence: str
+    pool: list[str]
+
+
+def save_frontier(made_for: MadeFor, reference: float, frontiers: Mapping[str, Any]) -> None:
+    """Write the cascades that were found, what for, and the accuracy of the last model there."""
+    found = {"reference_accuracy": reference, "frontiers": frontiers}
+    save_json(FRONTIER, {"made_for": made_for._asdict()} | found)
+
+
+def load_frontier(name: str, made_for: MadeFor) -> tuple[list[dict[str, Any]], float]:
     """One of the frontiers that `tune` found, by rising energy.
 
     Returns
@@ -405,31 +422,60 @@ def load_frontier(
     reference : float
         Accuracy of the last model there.
     """
-    rows = _found(FRONTIER, "frontiers", name, signal, pool, "tune")
-    return rows, float(load_json(FRONTIER, "tune")["reference_accuracy"])
+    content = _found(FRONTIER, made_for, "tune")
+    try:
+        rows, reference = content["frontiers"][name], float(content["reference_accuracy"])
+        if not rows or not all(_is_setting(row, made_for.pool, name) for row in rows):
+            raise ValueError
+    except (KeyError, TypeError, ValueError):
+        raise _broken(FRONTIER, f"must hold settings under frontiers.{name}", "tune") from None
+    return rows, reference
 
 
-def save_certified(signal: str, pool: Sequence[str], certified: Mapping[str, Any]) -> None:
+def _is_setting(row: Mapping[str, Any], pool: Sequence[str], name: str) -> bool:
+    thresholds = 0 if name == "agreement voting" else len(row["models"])
+    numbers = [*row["thresholds"], row["accuracy"], row["energy_j"]]
+    return (
+        len(row["thresholds"]) == thresholds
+        and bool(row["models"])
+        and set(row["models"]) <= set(pool)
+        and all(isinstance(number, int | float) for number in numbers)
+    )
+
+
+def save_certified(made_for: MadeFor, certified: Mapping[str, Any]) -> None:
     """Write, for each kind of strategy, the setting that is certified, or why none is."""
-    save_json(CERTIFIED, {"confidence": signal, "pool": list(pool), "certified": certified})
+    save_json(CERTIFIED, {"made_for": made_for._asdict(), "certified": certified})
 
 
-def load_certified(kind: str, signal: str, pool: Sequence[str]) -> dict[str, Any]:
+def load_certified(kind: str, made_for: MadeFor) -> dict[str, Any]:
     """The certified setting of one kind of strategy; under ``none``, why there isn't one."""
-    return _found(CERTIFIED, "certified", kind, signal, pool, "certify")
+    content = _found(CERTIFIED, made_for, "certify")
+    try:
+        row = content["certified"][kind]
+        keys = {"none"} if "none" in row else SETTINGS_OF.get(kind, {"price", "threshold"})
+        if not keys <= row.keys():
+            raise ValueError
+    except (KeyError, TypeError, ValueError, AttributeError):
+        problem = f"must hold a setting of {kind} under certified"
+        raise _broken(CERTIFIED, problem, "certify") from None
+    return row
 
 
-def _found(path: Path, key: str, name: str, signal: str, pool: Sequence[str], stage: str) -> Any:
+#: What a certified setting consists of, where it isn't a price and a threshold.
+SETTINGS_OF = {"cascade": {"models", "thresholds", "accuracy", "energy_j"}, "router": set[str]()}
+
+
+def _found(path: Path, made_for: MadeFor, stage: str) -> Any:
     content = load_json(path, stage)
     try:
-        made_for = content["confidence"], content["pool"]
-        found = content[key][name]
+        there = MadeFor(**content["made_for"])
     except (KeyError, TypeError):
-        raise _broken(path, f"must hold {name} under {key}", stage) from None
-    if made_for != (signal, list(pool)):
-        problem = f"was made for confidence {made_for[0]} of the pool {', '.join(made_for[1])}"
-        raise _broken(path, problem, stage)
-    return found
+        raise _broken(path, "must say under made_for what it was made for", stage) from None
+    for key, wanted, found in zip(MadeFor._fields, made_for, there, strict=True):
+        if wanted != found:
+            raise _broken(path, f"was made for {key} {found}, not {wanted}", stage)
+    return content
 
 
 def load_provenance(path: Path, stage: str) -> Mapping[str, Any]:
@@ -475,15 +521,15 @@ def energy_rows(path: Path, stage: str) -> list[Mapping[str, Any]]:
 
 
 def _missing(path: Path, stage: str) -> FileError:
-    return FileError(f"{path} is missing. {_rebuild(stage)}")
+    return FileError(f"{path} is missing. {_rebuild(path, stage)}")
 
 
 def _broken(path: Path, problem: str, stage: str) -> FileError:
-    return FileError(f"{path} {problem}. {_rebuild(stage)}")
+    return FileError(f"{path} {problem}. {_rebuild(path, stage)}")
 
 
-def _rebuild(stage: str) -> str:
+def _rebuild(path: Path, stage: str) -> str:
     return (
-        "Bring it back with: git checkout data metrics plots && dvc checkout; "
+        f"Bring back the last committed one with: git checkout {path} || dvc checkout {path}; "
         f"or make it anew: dvc repro -f -s {stage}"
     )

@@ -47,7 +47,7 @@ def export_classifier(
     return _from_images(graph, shape, f"[n, {n_pixels}]", output, output, pixels)
 
 
-def export_scores(classifier: Any, shape: tuple[int, ...]) -> onnx.ModelProto:
+def export_scores(classifier: Any, shape: tuple[int, ...], pixels: str) -> onnx.ModelProto:
     """A fitted multi-label classifier as a graph that gives a score in [0, 1] for each label.
 
     Parameters
@@ -56,6 +56,8 @@ def export_scores(classifier: Any, shape: tuple[int, ...]) -> onnx.ModelProto:
         Fitted on label indicators, and on flattened images divided by 255, or on probabilities.
     shape : tuple of int
         Height and width of an image; or the number of classes, where it reads probabilities.
+    pixels : {"linear", "square_root"}
+        Whether it was fitted on the square roots of the pixels.
     """
     layers = zip(classifier.coefs_, classifier.intercepts_, strict=True)
     weights = [(W.astype(np.float32), b.astype(np.float32)) for W, b in layers]
@@ -78,7 +80,7 @@ def export_scores(classifier: Any, shape: tuple[int, ...]) -> onnx.ModelProto:
     )
     if len(shape) == 1:
         return _canonical(graph, "scores")
-    return _from_images(graph, shape, f"[n, {n_inputs}]", "scores", "scores")
+    return _from_images(graph, shape, f"[n, {n_inputs}]", "scores", "scores", pixels)
 
 
 def with_temperature(graph: onnx.ModelProto, inverse_temperature: float) -> onnx.ModelProto:

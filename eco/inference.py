@@ -36,6 +36,7 @@ class Session:
     """
 
     def __init__(self, path: Path, threads: int) -> None:
+        self._path = path
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -61,7 +62,14 @@ class Session:
 
     def __call__(self, X: Array) -> Array:
         """Run the model on one batch of what it takes, samples first."""
-        return np.asarray(self._session.run(None, {self._input: X})[0])
+        try:
+            return np.asarray(self._session.run(None, {self._input: X})[0])
+        except Exception as error:  # ONNX Runtime's errors share no base class of their own
+            reason = str(error).splitlines()[0]
+            raise FileError(
+                f"{self._path} can't be run on {X.dtype} of shape {X.shape} ({reason}). It was "
+                f"made for other data; make it anew: dvc repro {_stage(self._path)}"
+            ) from None
 
     def in_batches(self, X: Array, batch_size: int = 1000) -> Array:
         """Run the model on any number of samples, a batch at a time."""

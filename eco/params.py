@@ -27,7 +27,8 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Threshold = Annotated[float, Field(ge=0, le=1)]
 # `router`, `price_router` and `probe_router` would take the place of models/router.onnx and so on.
-ModelName = Annotated[str, Field(pattern=r"^(?!.*router$)[a-z][a-z0-9_]*\Z")]
+MODEL_NAME = r"^(?!.*router$)[a-z][a-z0-9_]*\Z"
+ModelName = Annotated[str, Field(pattern=MODEL_NAME)]
 
 #: What `cascading.thresholds` may say instead of numbers: found on the tuning split, and found
 #: there and certified on the certification split. They bring their own models.
@@ -41,6 +42,12 @@ def _distinct(names: list[str]) -> list[str]:
     if repeated:
         raise ValueError(f"must name each model once, but repeats {', '.join(repeated)}")
     return names
+
+
+def _distinct_sizes(sizes: list[int]) -> list[int]:
+    if not sizes or len(set(sizes)) < len(sizes):
+        raise ValueError(f"must name each batch size once, got {sizes}")
+    return sizes
 
 
 class Section(BaseModel):
@@ -165,7 +172,7 @@ class Energy(Section):
     """How joules are measured, and which of the figures the strategies use."""
 
     batch_size: Count
-    batch_sizes: Annotated[list[Count], Field(min_length=1)]
+    batch_sizes: Annotated[list[Count], AfterValidator(_distinct_sizes)]
     threads: Count
     mode: Literal["auto", "rapl", "load"]
     country: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
@@ -195,6 +202,7 @@ class Router(Section):
     C: Positive
     max_iter: Count
     class_weight: Literal["balanced", "none"]
+    pixels: Literal["linear", "square_root"]
     hidden_units: Count
     probe: ModelName
     price: Annotated[float, Field(ge=0)] | Literal["tuned"]
@@ -308,6 +316,8 @@ class Params(Section):
                     f"cascading.active_models must name models of the pool "
                     f"({', '.join(self.pool)}), got {name}"
                 )
+        if len(self.pool) < 2:
+            raise ValueError(f"pool must name two models at least, got {self.pool}")
         if self.router.probe not in self.pool[:-1]:
             raise ValueError(
                 f"router.probe must name a model of the pool before the last "
@@ -324,8 +334,10 @@ class Params(Section):
             If the pool has no such model.
         """
         if name not in self.pool:
+            listed = ", ".join(self.pool)
             raise ParamsError(
-                f"{name} is not a model of the pool in params.yaml ({', '.join(self.pool)})."
+                f"{name or 'nothing'} is not a model of the pool in params.yaml ({listed}). Name "
+                f"one of them, as in: python -m stages.train {self.pool[0]}"
             )
         return self.models[name]
 
@@ -376,7 +388,7 @@ def _undo(path: Path) -> str:
 
 def _sentence(problem: Any) -> str:
     # Union members and discriminator tags are pydantic's affair, not keys of the file.
-    inner = {"list[constrained-float]", "str", *_kinds()}
+    inner = {"list[constrained-float]", "str", "constrained-float", "literal['tuned']", *_kinds()}
     loc = [str(part) for part in problem["loc"] if part not in inner]
     key = ".".join(loc)
     found = f"got {problem['input']!r}"
@@ -392,6 +404,9 @@ def _sentence(problem: Any) -> str:
             kinds = ", ".join(_kinds())
             return f"{key}.kind must be one of {kinds}; got {_kind_of(problem['input'])!r}."
         case "string_pattern_mismatch":
+            if problem["ctx"]["pattern"] == MODEL_NAME:
+                pattern = "lower case letters, digits and _, and not end in router"
+                return f"{key} must be {pattern}; {found}."
             return f"{key} must match {problem['ctx']['pattern']}; {found}."
         case _:
             must = problem["msg"].removeprefix("Input should be ").removeprefix("Value should be ")

@@ -16,10 +16,7 @@ RESULTS = (
     "<!-- end of results -->",
 )
 FOUND = ("<!-- found: made by `make readme` from metrics/ and plots/ -->", "<!-- end of found -->")
-DOCTOR = (
-    "<!-- doctor: made by `make readme` from metrics/doctor.json -->",
-    "<!-- end of doctor -->",
-)
+DOCTOR = ("<!-- doctor: made by `make readme` from metrics/ -->", "<!-- end of doctor -->")
 SESSION = (
     "<!-- session: run by `make readme` in a clone of the last commit -->",
     "<!-- end of session -->",
@@ -35,13 +32,13 @@ HEAD = "| | accuracy | points lost | energy, {} = 1 |\n|---|---:|---:|---:|"
 def results() -> str:
     """The table of results as Markdown: every model alone, and the strategies, on test."""
     settings = params.load()
-    models = files.load_json(files.metrics_path("models"), "compare")["models"]
+    models = files.load_metric("models", ["models"], "compare")
     *_, (reference, best) = models.items()
     lines = [HEAD.format(reference)]
     for name, row in models.items():
         lost = 100 * (best["accuracy"] - row["accuracy"])
         lines.append(f"| always {name} | {row['accuracy']:.2%} | {lost:.2f} | {_energy(row)} |")
-    frontier = files.load_json(files.metrics_path("frontier"), "evaluate_frontier")["frontier"]
+    frontier = files.load_metric("frontier", ["frontier"], "evaluate_frontier")
     presets = [row for row in _rows("strategies") if row["strategy"] == "preset"]
     thresholds = settings.cascading.presets
     for row in presets:
@@ -55,7 +52,7 @@ def results() -> str:
         }[goal.target]
         lines.append(_line(f"**cascade, tuned** {limit}", frontier["tuned"]))
     if "certified" in frontier:
-        told = f"to harm at most {bound.max_harm:g} points, at {1 - bound.delta:.0%}"
+        told = f"to harm at most {bound.max_harm:g} points, at {100 * (1 - bound.delta):.10g} %"
         lines.append(_line(f"**cascade, certified** {told}", frontier["certified"]))
     lines += [_line(ROUTERS.get(row["name"], row["name"]), row) for row in _rows("routing")]
     for row in _rows("accuracy_energy"):
@@ -69,22 +66,30 @@ def results() -> str:
     return "\n".join(lines)
 
 
+#: What a setting was found for, as the table says it.
+AT = {
+    "loss_0": "to lose 0",
+    "loss_0_5": "to lose 0.5",
+    "loss_1": "to lose 1",
+    "loss_2": "to lose 2",
+    "retention_95": "to keep 95 %",
+}
 #: The routers as the table calls them.
 ROUTERS = {
     "router": "router on the oracle's labels (the original study's)",
     "price_router": "router on pixels, P(correct) against a price",
-    "price_router, certified": "the same, certified",
+    "price_router, certified": "router on pixels, certified",
     "probe_router": "router on a probe's answer",
-    "probe_router, certified": "the same, certified",
+    "probe_router, certified": "router on a probe's answer, certified",
     "probe_cascade": "router on a probe's answer that goes on if unsure",
-    "probe_cascade, certified": "the same, certified",
+    "probe_cascade, certified": "router on a probe's answer that goes on if unsure, certified",
 }
 
 
 def found() -> str:
     """What tuning found for each loss, beside what published rules find, as Markdown."""
     rows = _rows("strategies")
-    frontier = files.load_json(files.metrics_path("frontier"), "evaluate_frontier")["frontier"]
+    frontier = files.load_metric("frontier", ["frontier"], "evaluate_frontier")
     lines = [
         "| found on the tuning images | points lost on test | energy share | thresholds |",
         "|---|---:|---:|---|",
@@ -96,12 +101,11 @@ def found() -> str:
         chain = ", ".join(f"{model} {threshold}".strip() for model, threshold in pairs)
         name = f"**{row['name']}**" if row["strategy"] == "tuned" else row["name"]
         lines.append(f"| {name} | {_points(row)} | {_energy(row)} | {chain} |")
-    areas = {key: value for key, value in frontier.items() if key.startswith("area_")}
-    listed = ", ".join(
-        f"{k.removeprefix('area_').replace('_', ' ')} {v:.4f}" for k, v in areas.items()
-    )
+    areas = frontier["mean_accuracy_over_log_energy_0_01_to_1"]
+    areas["tuned cascade"] = areas.pop("accuracy")
+    listed = ", ".join(f"{rule} {area:.4f}" for rule, area in areas.items())
     gains = [
-        f"{key.removeprefix('against_').replace('_', ' ')} at {at.replace('_', ' ')}: "
+        f"{key.removeprefix('against_').replace('_', ' ')} {AT[at]}: "
         f"{g['gain_points']:+.2f} [{g['gain_points_low']:+.2f}, {g['gain_points_high']:+.2f}]"
         for key, losses in frontier.items()
         if key.startswith("against_")
@@ -121,21 +125,22 @@ def found() -> str:
 
 def examined() -> str:
     """What the pool doctor found, as Markdown."""
-    findings = files.load_json(files.metrics_path("doctor"), "compare")["doctor"]
+    findings = files.load_metric("doctor", ["doctor"], "compare")
     lines = [f"| {check.replace('_', ' ')} | {told} |" for check, told in findings.items()]
     return "\n".join(["| check | finding |", "|---|---|", *lines])
 
 
 def footprint() -> str:
     """Energy, emissions and break-even of a thousand predictions as Markdown."""
-    rows = files.load_json(files.metrics_path("footprint"), "footprint")["footprint"]
+    rows = files.load_metric("footprint", ["footprint"], "footprint")
     lines = [
         "| per 1,000 predictions | mWh | mg CO2e | training beyond the largest model, kJ "
         "| has paid for it |",
         "|---|---:|---:|---:|---|",
     ]
     labels = {"always_last": "always the largest model", "tuned": "cascade, tuned"}
-    labels |= {"certified": "cascade, certified"} | ROUTERS
+    labels |= {"certified": "cascade, certified"}
+    labels |= {name.replace(", ", "_"): label for name, label in ROUTERS.items()}
     for name, row in rows.items():
         lines.append(
             f"| {labels[name]} | {1e3 * row['wh_per_1000']:.3g} "
@@ -160,8 +165,9 @@ def _points(row: Mapping[str, Any]) -> str:
 
 
 def _energy(row: Mapping[str, Any]) -> str:
-    low, high = row["energy_share_low"], row["energy_share_high"]
-    return f"{row['energy_share']:.4f} [{low:.4f}, {high:.4f}]"
+    bounds = [row[f"energy_share_{end}"] for end in ("low", "high")]
+    low, high = ("unknown" if bound is None else f"{bound:.4f}" for bound in bounds)
+    return f"{row['energy_share']:.4f} [{low}, {high}]"
 
 
 def session() -> str:
@@ -179,7 +185,11 @@ def session() -> str:
 
 
 def _run(folder: str, *command: str) -> str:
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if result.returncode:
+        said = (result.stderr or result.stdout).strip().splitlines()[-1:]
+        raise FileError(f"{' '.join(command)} failed in a clone of the last commit: {said}")
+    return result.stdout
 
 
 def between(marks: tuple[str, str], text: str) -> str:

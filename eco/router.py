@@ -39,11 +39,13 @@ def train(X: Array, oracle: Array, C: float, max_iter: int, class_weight: str, s
     )
     if len(np.unique(oracle)) == 1:
         return graphs.constant(int(oracle[0]), X.shape[1:])
-    classifier.fit(pool.scaled(X).reshape(len(X), -1), oracle)
+    classifier.fit(pool.flattened(X, "linear"), oracle)
     return graphs.export_classifier(classifier, X.shape[1:], output="label")
 
 
-def train_scores(given: Array, correct: Array, hidden_units: int, max_iter: int, seed: int) -> Any:
+def train_scores(
+    given: Array, correct: Array, pixels: str, hidden_units: int, max_iter: int, seed: int
+) -> Any:
     """Train a small network to predict, for each model at once, whether it will be right.
 
     Parameters
@@ -52,6 +54,8 @@ def train_scores(given: Array, correct: Array, hidden_units: int, max_iter: int,
         Images, or the probabilities that a probe gave them.
     correct : array of shape (n_samples, n_models), bool
         On samples that no model was trained on.
+    pixels : {"linear", "square_root"}
+        How it reads images.
     hidden_units : int
         Width of the one hidden layer.
     max_iter : int
@@ -69,8 +73,8 @@ def train_scores(given: Array, correct: Array, hidden_units: int, max_iter: int,
     network = MLPClassifier(
         [hidden_units], alpha=0.1, max_iter=max_iter, early_stopping=True, random_state=seed
     )
-    network.fit(pool.scaled(given).reshape(len(given), -1) if images else given, correct)
-    return graphs.export_scores(network, given.shape[1:])
+    network.fit(pool.flattened(given, pixels) if images else given, correct)
+    return graphs.export_scores(network, given.shape[1:], pixels)
 
 
 def held_out_accuracy(choices: Array, oracle: Array) -> dict[str, float]:

@@ -52,22 +52,24 @@ def operating_point(
         ``retention``, accuracy as a share of the last model's; ``harm``, the share of samples on
         which the last model is right and the strategy isn't; ``energy_j`` per sample;
         ``energy_share`` of the last model's energy; ``gain_over_hull_points``, accuracy above
-        that of the best random mixing at the same energy; each but harm with its 95 % interval
-        under ``_low`` and ``_high``; and for each model the ``share`` of samples that it answered
+        that of the best random mixing at the same energy; ``gap_to_oracle_points``, accuracy below
+        what some model of the pool gets right; each with its 95 % interval under ``_low`` and
+        ``_high``; and for each model the ``share`` of samples that it answered
         and its ``accuracy_on_share`` (None where it answered none).
 
         Accuracies vary with the samples (paired bootstrap), energies with the samples and with
-        the measurement; the two are independent, so their half-widths add as squares.
+        the measurement; the two are independent, so their half-widths add as squares. The gain
+        over the hull takes the measured energies as exact.
     """
     right = correct[np.arange(len(correct)), answered_by]
-    drawn = bootstrap_means(np.column_stack([right, correct, ran]))
-    n_models = len(pool)
-    means = np.concatenate([[right.mean()], correct.mean(axis=0), ran.mean(axis=0)])[None]
+    harm, n_models = correct[:, -1] & ~right, len(pool)
+    values = np.column_stack([right, harm, correct.any(axis=1), correct, ran])
+    drawn, means = bootstrap_means(values), values.mean(axis=0)[None]
     selector_j = selector.energy_j if selector else 0.0
 
     def figures(means: Array) -> dict[str, Array]:
-        accuracy, alone = means[:, 0], means[:, 1 : 1 + n_models]
-        reference, energy = alone[:, -1], means[:, 1 + n_models :] @ energy_j + selector_j
+        accuracy, harm, bound, alone = means[:, 0], means[:, 1], means[:, 2], means[:, 3:-n_models]
+        reference, energy = alone[:, -1], means[:, -n_models:] @ energy_j + selector_j
         mixing = [
             random_mixing_accuracy(e, energy_j, a) for e, a in zip(energy, alone, strict=True)
         ]
@@ -77,9 +79,11 @@ def operating_point(
             "accuracy": accuracy,
             "accuracy_loss_points": 100 * (reference - accuracy),
             "retention": retention,
+            "harm": harm,
             "energy_j": energy,
             "energy_share": energy / energy_j[-1],
             "gain_over_hull_points": 100 * (accuracy - np.array(mixing)),
+            "gap_to_oracle_points": 100 * (bound - accuracy),
         }
 
     point: dict[str, Any] = {}
@@ -95,7 +99,6 @@ def operating_point(
     answered_right = np.bincount(answered_by, weights=right, minlength=n_models)
     point = {key: float(value) if np.isfinite(value) else None for key, value in point.items()}
     return point | {
-        "harm": float((correct[:, -1] & ~right).mean()),
         "share": {name: float(n / len(right)) for name, n in zip(pool, answered, strict=True)},
         "accuracy_on_share": {
             name: float(r / n) if n else None
@@ -261,7 +264,8 @@ def worst_class(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def mean_accuracy_over_energy(energy_share: Array, accuracy: Array, low: float = 0.01) -> float:
     """Area under the accuracy-energy curve: mean accuracy over log energy shares from `low` to 1.
 
-    At each energy the best point within it counts; below the cheapest point the accuracy is 0.
+    At each energy the dearest point within it counts, whether or not a cheaper one proved better;
+    below the cheapest point the accuracy is 0.
 
     Parameters
     ----------
@@ -280,11 +284,10 @@ def mean_accuracy_over_energy(energy_share: Array, accuracy: Array, low: float =
     >>> mean_accuracy_over_energy(np.array([0.01, 0.1]), np.array([0.8, 0.9]))
     0.85
     """
-    order = np.argsort(energy_share)
-    shares, best = energy_share[order], np.maximum.accumulate(accuracy[order])
-    edges = np.clip(np.concatenate([[low], shares, [1.0]]), low, 1.0)
+    order = np.argsort(energy_share, kind="stable")
+    edges = np.clip(np.concatenate([[low], energy_share[order], [1.0]]), low, 1.0)
     widths = np.diff(np.log(edges))
-    return round(float(widths @ np.concatenate([[0.0], best]) / -np.log(low)), 12)
+    return round(float(widths @ np.concatenate([[0.0], accuracy[order]]) / -np.log(low)), 12)
 
 
 def labelled(points: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

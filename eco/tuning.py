@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from eco.cascading import run_cascade
 from eco.errors import TargetError
 
 Array = NDArray[Any]
@@ -85,7 +86,7 @@ def frontier(
         if len(chain) > (longest or len(chain)):
             break
         members = list(chain)
-        values = int(settings_per_chain ** (1 / max(1, len(chain) - 1)))
+        values = int(settings_per_chain ** (1 / max(1, len(chain) - 1)) + 1e-9)
         grids = [_grid(confidence[:, m], correct[:, m], values) for m in members[:-1]]
         right, cost = _every_setting(
             confidence[:, members], correct[:, members], energy_j[members], grids
@@ -99,7 +100,7 @@ def _grid(confidence: Array, correct: Array, size: int) -> Array:
     distinct = np.unique(confidence)[1:]  # the lowest accepts everything: a shorter chain
     if len(distinct) <= size:
         return distinct
-    ranks = np.linspace(0, 1, size // 2 + 2)[1:-1]
+    ranks = np.linspace(0, 1, max(1, size // 2) + 2)[1:-1]
     wrong = confidence[~correct] if not correct.all() else confidence
     picked = [np.quantile(part, ranks, method="nearest") for part in (confidence, wrong)]
     return np.unique(np.concatenate(picked)) if size > 1 else picked[1]
@@ -151,7 +152,7 @@ def _merged(
     accuracy, cost, shape = accuracy.ravel(), cost.ravel(), accuracy.shape
     if best:
         energies = np.array([setting.energy_j for setting in best])
-        reached = np.array([0.0, *(setting.accuracy for setting in best)])
+        reached = np.array([-1.0, *(setting.accuracy for setting in best)])
         worth = np.flatnonzero(accuracy > reached[np.searchsorted(energies, cost, "right")])
     else:
         worth = np.arange(len(accuracy))
@@ -163,6 +164,31 @@ def _merged(
         thresholds = [float(grid[i]) for grid, i in zip(grids, where, strict=True)]
         best.append(Setting(chain, (*thresholds, 0.0), float(accuracy[index]), float(cost[index])))
     return undominated(best)
+
+
+def scored(
+    chain: Sequence[int],
+    thresholds: Sequence[float],
+    confidence: Array,
+    correct: Array,
+    energy_j: Array,
+) -> Setting:
+    """A cascade that was given, and how it fares on the samples.
+
+    Parameters
+    ----------
+    chain : sequence of int
+        Indices into the pool, in the order they are asked.
+    thresholds : sequence of float
+        One for each.
+    confidence, correct : arrays of shape (n_samples, n_models)
+    energy_j : array of shape (n_models,)
+        J per sample.
+    """
+    answered_by, ran = run_cascade(confidence, np.array(chain), np.array(thresholds))
+    right = correct[np.arange(len(answered_by)), answered_by]
+    cost = float((ran @ energy_j).mean())
+    return Setting(tuple(chain), tuple(thresholds), float(right.mean()), cost)
 
 
 def undominated(settings: Sequence[Setting]) -> list[Setting]:
@@ -195,7 +221,7 @@ def for_loss(points: Sequence[Any], max_accuracy_loss: float, reference: float) 
     for point in points:
         if point.accuracy >= needed - 1e-12:
             return point
-    least = 100 * (reference - max(point.accuracy for point in points))
+    least = _rounded_up(100 * (reference - max(point.accuracy for point in points)), 2)
     raise TargetError(
         f"no setting loses at most {max_accuracy_loss} points of accuracy on the tuning split; "
         f"the least that can be met is {least:.2f}. Raise tuning.max_accuracy_loss in params.yaml."
@@ -219,15 +245,21 @@ def for_budget(points: Sequence[Any], energy_budget: float, reference_j: float) 
     TargetError
         If even the cheapest point costs more.
     """
-    affordable = [point for point in points if point.energy_j <= energy_budget * reference_j]
+    budget_j = energy_budget * reference_j * (1 + 1e-9)  # a share that was divided comes back
+    affordable = [point for point in points if point.energy_j <= budget_j]
     if not affordable:
-        least = min(point.energy_j for point in points) / reference_j
+        least = _rounded_up(min(point.energy_j for point in points) / reference_j, 4)
         raise TargetError(
             f"no setting costs at most {energy_budget} of the largest model's energy; the least "
-            f"that can be met is {least:.4f}, the cheapest model alone. Raise "
+            f"that can be met is {least:.4f}, the cheapest setting. Raise "
             "tuning.energy_budget in params.yaml."
         )
     return max(affordable, key=lambda point: point.accuracy)
+
+
+def _rounded_up(limit: float, digits: int) -> float:
+    """A limit that still holds as it is printed."""
+    return float(np.ceil(limit * 10**digits - 1e-6) / 10**digits)
 
 
 def for_target(

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from eco import doctor, figures, files, params
+from eco.calibration import calibration_error
 from eco.confidence import confidence, correct
 from eco.errors import reported
 from eco.intervals import not_told_apart
@@ -62,19 +63,22 @@ def main() -> None:
         for point in [*drawn, *oracles.values()]
         for place, model in enumerate(pool)
     ]
-    errors = {
-        model: files.load_json(files.metrics_path(f"calibration/{model}"), f"calibrate@{model}")
-        for model in pool
-    }
+    ties = not_told_apart(readings_j, pool)
+    # What the doctor says is advice, so it looks at the images that choices are made on.
+    tuned_on = files.load_predictions(pool, "tuning", name)
+    right_there = correct(tuned_on, files.load_labels("tuning", name))
+    largest = confidence(tuned_on, "max_probability")
+    errors = {m: calibration_error(largest[:, i], right_there[:, i]) for i, m in enumerate(pool)}
     findings = doctor.examine(
-        confidence(probabilities, settings.cascading.confidence),
-        right,
+        confidence(tuned_on, settings.cascading.confidence),
+        right_there,
         energy_j,
-        best[settings.oracle.none_correct],
-        {model: told["calibration"][model]["error_after"] for model, told in errors.items()},
+        oracle(right_there, energy_j, settings.oracle.none_correct),
+        errors,
+        settings.calibration.method,
+        ties,
         pool,
     )
-    ties = not_told_apart(readings_j, pool)
     provenance = files.load_provenance(files.ENERGY, "benchmark")
     notes = {
         "energy_not_told_apart": "; ".join(ties) or "none",

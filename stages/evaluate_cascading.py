@@ -13,13 +13,18 @@ from eco.scoring import by_class, confusion_rows, operating_point, worst_class
 def chosen(settings: params.Params, energy_j: np.ndarray) -> tuple[list[str], list[float]]:
     """Models and thresholds that params.yaml asks for: given, of a preset, tuned or certified."""
     chain, pool, goal = settings.cascading, settings.pool, settings.tuning
+    batch_size = settings.energy.batch_size
+    made_for = files.MadeFor(settings.data.name, batch_size, chain.confidence, pool)
     if chain.thresholds == "certified":
-        row = files.load_certified("cascade", chain.confidence, pool)
+        row = files.load_certified("cascade", made_for)
         if "none" in row:
-            raise TargetError(f"no cascade is certified: {row['none']}. See certification.max_harm")
+            raise TargetError(
+                f"no cascade is certified: {row['none']}. Raise certification.max_harm or "
+                "data.shares.certification in params.yaml."
+            )
         return row["models"], row["thresholds"]
     if chain.thresholds == "tuned":
-        rows, reference = files.load_frontier("accuracy", chain.confidence, pool)
+        rows, reference = files.load_frontier("accuracy", made_for)
         found = [tuning.Setting.of_row(row, pool) for row in rows]
         limits = (goal.target, goal.max_accuracy_loss, goal.energy_budget)
         point = tuning.for_target(found, *limits, reference, energy_j[-1])
@@ -43,7 +48,11 @@ def main() -> None:
     samples, class_names = np.arange(len(y)), files.load_class_names(name)
     classes = by_class(right[samples, answered_by], right, ran, energy_j, y, class_names)
     training_j = files.load_training_j(pool, settings.energy.watts_per_core)
-    extra_j = sum(training_j[model] for model in models) - training_j[pool[-1]]
+    if settings.cascading.thresholds in params.FOUND:  # finding them took the whole pool
+        extra_j = sum(training_j[model] for model in pool[:-1])
+        extra_j += files.load_metric("tuning", ["tuning", "energy_j"], "tune")
+    else:
+        extra_j = sum(training_j[model] for model in models) - training_j[pool[-1]]
     grid = files.load_provenance(files.ENERGY, "benchmark")["grid_g_co2e_per_kwh"]
     told = {
         "cascade": " -> ".join(

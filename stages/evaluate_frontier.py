@@ -9,7 +9,13 @@ from eco.baselines import agreement
 from eco.cascading import cascade_ran, run_cascade, shared_threshold_curve
 from eco.confidence import confidence, correct, predictions
 from eco.errors import TargetError, reported
-from eco.scoring import accuracy_gain, mean_accuracy_over_energy, operating_point
+from eco.scoring import (
+    accuracy_gain,
+    by_class,
+    mean_accuracy_over_energy,
+    operating_point,
+    worst_class,
+)
 
 #: Losses of accuracy, in points below the last model, at which energies are compared.
 LOSSES = (0.0, 0.5, 1.0, 2.0)
@@ -28,6 +34,8 @@ def main() -> None:
     probabilities, y = files.load_predictions(pool, "test", name), files.load_labels("test", name)
     right, labels = correct(probabilities, y), predictions(probabilities)
     sure, samples = confidence(probabilities, signal), np.arange(len(y))
+    made_for = files.MadeFor(name, batch_size, signal, pool)
+    class_names = files.load_class_names(name)
     points: list[dict[str, Any]] = []
 
     def run(setting: tuning.Setting) -> tuple[np.ndarray, np.ndarray]:
@@ -38,7 +46,10 @@ def main() -> None:
         return members[at], cascade_ran(at, members, len(pool))
 
     def score(strategy: str, name: str, setting: tuning.Setting) -> dict[str, Any]:
-        point = operating_point(*run(setting), right, energy_j, readings_j, pool)
+        by, ran = run(setting)
+        point = operating_point(by, ran, right, energy_j, readings_j, pool)
+        classes = by_class(right[samples, by], right, ran, energy_j, y, class_names)
+        point["worst_class"] = worst_class(classes)
         listed = [pool[i] for i in setting.chain]
         told = {"models": " ".join(listed), "thresholds": " ".join(map(str, setting.thresholds))}
         points.append({"strategy": strategy, "name": name} | told | point)
@@ -46,7 +57,7 @@ def main() -> None:
 
     found: dict[str, list[tuning.Setting]] = {}
     for rule in ("accuracy", *RULES):
-        rows, reference = files.load_frontier(rule, signal, pool)
+        rows, reference = files.load_frontier(rule, made_for)
         found[rule] = [tuning.Setting.of_row(row, pool) for row in rows]
     for preset, thresholds in chain.presets.items():
         if len(thresholds) != len(chain.active_models):
@@ -61,7 +72,7 @@ def main() -> None:
         metrics["tuned"] = score("tuned", "tuned", setting)
     except TargetError as error:
         print(f"tuned: {error}")
-    row = files.load_certified("cascade", signal, pool)
+    row = files.load_certified("cascade", made_for)
     if "none" in row:
         print(f"certified: {row['none']}")
     else:
@@ -73,13 +84,14 @@ def main() -> None:
     ]:
         shown = f"tuned to lose {loss:g}" if loss != kept else "tuned to keep 95 %"
         point = score("tuned", shown, tuning.for_loss(found["accuracy"], loss, reference))
-        metrics[label] = {key: point[key] for key in ("accuracy_loss_points", "energy_share")}
+        figures = [key for key in point if key.startswith(("accuracy_loss", "energy_share"))]
+        metrics[label] = {key: point[key] for key in figures}
         for rule in RULES:
             try:
                 theirs = tuning.for_loss(found[rule], loss, reference)
             except TargetError:
                 continue  # the rule can't be that accurate, which its missing point says
-            score(rule, f"{rule}, {loss:.3g}", theirs)
+            score(rule, shown.replace("tuned", rule), theirs)
             # Our cascade for the budget that theirs needs, both as found on the tuning split.
             ours = tuning.for_budget(
                 found["accuracy"], theirs.energy_j / energy_j[-1], energy_j[-1]
@@ -94,7 +106,8 @@ def main() -> None:
         share = np.array([(r @ energy_j).mean() for _, r in ran]) / energy_j[-1]
         strategy = "tuned frontier" if rule == "accuracy" else rule
         curves[strategy] = list(zip(accuracy.tolist(), share.tolist(), strict=True))
-        metrics[f"area_{strategy}".replace(" ", "_")] = mean_accuracy_over_energy(share, accuracy)
+        area = mean_accuracy_over_energy(share, accuracy)
+        metrics.setdefault("mean_accuracy_over_log_energy_0_01_to_1", {})[rule] = area
     active = [pool.index(model) for model in chain.active_models]
     shared = shared_threshold_curve(sure[:, active], right[:, active], energy_j[active])
     curves["shared threshold"] = [(a, e / energy_j[-1]) for _, a, e in shared]
@@ -103,7 +116,7 @@ def main() -> None:
     files.save_rows(
         "curves",
         [
-            {"strategy": strategy, "accuracy": accuracy, "energy_share": share}
+            {"strategy": strategy, "name": "", "accuracy": accuracy, "energy_share": share}
             for strategy, curve in curves.items()
             for accuracy, share in curve
         ],

@@ -25,23 +25,45 @@ def main() -> None:
     probabilities = {s: files.load_predictions(pool, s, name) for s in ("tuning", "test")}
     right = {s: correct(p, files.load_labels(s, name)) for s, p in probabilities.items()}
     sure = {s: confidence(p, settings.cascading.confidence) for s, p in probabilities.items()}
-    rows, reference = files.load_frontier("accuracy", settings.cascading.confidence, pool)
+    made_for = files.MadeFor(name, batch_size, settings.cascading.confidence, pool)
+    rows, reference = files.load_frontier("accuracy", made_for)
     cascades = [tuning.Setting.of_row(row, pool) for row in rows]
     points: list[dict[str, Any]] = []
 
-    def score(kind: str, answered_by: np.ndarray, ran: np.ndarray, selector: Selector) -> None:
+    def on_tuning(
+        answered_by: np.ndarray, ran: np.ndarray, selector: Selector
+    ) -> tuple[float, float]:
+        accuracy = right["tuning"][np.arange(len(answered_by)), answered_by].mean()
+        return float(accuracy), float((ran @ energy_j).mean()) + selector.energy_j
+
+    def score(
+        kind: str,
+        answered_by: np.ndarray,
+        ran: np.ndarray,
+        selector: Selector,
+        tuning_j: float,
+    ) -> None:
         point = operating_point(
             answered_by, ran, right["test"], energy_j, readings_j, pool, selector
         )
-        samples = np.arange(len(answered_by))
-        cheaper = [s for s in cascades if s.energy_j <= point["energy_j"]] or cascades[:1]
-        by = run_cascade(sure["test"], cheaper[-1].chain, cheaper[-1].thresholds)[0]
-        gain = accuracy_gain(right["test"][samples, by], right["test"][samples, answered_by])
-        against = {f"tuned_cascade_{key}": value for key, value in gain.items()}
+        against = {}
+        within = [cascade for cascade in cascades if cascade.energy_j <= tuning_j]
+        if within:  # the best cascade for the energy that the router needed on the tuning images
+            by, cascade_ran = run_cascade(sure["test"], within[-1].chain, within[-1].thresholds)
+            samples = np.arange(len(by))
+            theirs = right["test"][samples, answered_by]
+            gain = accuracy_gain(right["test"][samples, by], theirs)
+            against = {f"tuned_cascade_{key}": value for key, value in gain.items()}
+            share = float((cascade_ran @ energy_j).mean() / energy_j[-1])
+            against["tuned_cascade_energy_share"] = share
         points.append({"strategy": "router", "name": kind} | point | against)
 
-    answered_by = files.load_choices(files.ROUTED, "test", pool, len(right["test"]), "train_router")
-    score("router", answered_by, routed_ran(answered_by, len(pool)), selectors["router"])
+    routed = {}
+    for split in right:
+        by = files.load_choices(files.ROUTED, split, pool, len(right[split]), "train_router")
+        routed[split] = by, routed_ran(by, len(pool))
+    taught = selectors["router"]
+    score("router", *routed["test"], taught, on_tuning(*routed["tuning"], taught)[1])
     chosen: dict[str, Policy] = {}
     for kind, policies in POLICIES.items():
         scored = "price_router" if kind == "price_router" else "probe_router"
@@ -49,32 +71,35 @@ def main() -> None:
         scores = {s: files.load_scores(scored, s, pool, len(right[s])) for s in right}
         tried = []
         for policy in policies:
-            by, ran = run_policy(policy, scores["tuning"], sure["tuning"], energy_j, read)
-            accuracy = right["tuning"][np.arange(len(by)), by].mean()
-            cost = float((ran @ energy_j).mean()) + selectors[scored].energy_j
-            tried.append(tuning.Setting((), tuple(policy), float(accuracy), cost))
+            outcome = run_policy(policy, scores["tuning"], sure["tuning"], energy_j, read)
+            reached = on_tuning(*outcome, selectors[scored])
+            tried.append(tuning.Setting((), tuple(policy), *reached))
         found = tuning.undominated(tried)
         goal, price = settings.tuning, settings.router.price
         limits = (goal.target, goal.max_accuracy_loss, goal.energy_budget)
-        wanted = [("", Policy(price))] if isinstance(price, float) else []
-        if not wanted:
+        wanted = []
+        if price != "tuned":
+            # A price says nothing of when to go on, so the policy that may has none to offer.
+            wanted += [("", Policy(price))] if kind != "probe_cascade" else []
+        else:
             try:
                 point = tuning.for_target(found, *limits, reference, energy_j[-1])
                 wanted.append(("", Policy(*point.thresholds)))
             except TargetError as error:
                 print(f"{kind}: {error}")
-        certified = files.load_certified(kind, settings.cascading.confidence, pool)
+        certified = files.load_certified(kind, made_for)
         if "none" not in certified:
             wanted.append((", certified", Policy(**certified)))
         for suffix, policy in wanted:
             chosen[kind + suffix] = policy
-            outcome = run_policy(policy, scores["test"], sure["test"], energy_j, read)
-            score(kind + suffix, *outcome, selectors[scored])
+            there, here = (
+                run_policy(policy, scores[s], sure[s], energy_j, read) for s in ("tuning", "test")
+            )
+            tuning_j = on_tuning(*there, selectors[scored])[1]
+            score(kind + suffix, *here, selectors[scored], tuning_j)
     short = {point["name"].replace(", ", "_"): point for point in points}
-    files.save_metrics(
-        "routing",
-        {"routing": short | {"energy_j": {k: s.energy_j for k, s in selectors.items()}}},
-    )
+    spent = {kind: selector.energy_j for kind, selector in selectors.items()}
+    files.save_metrics("routing", {"routing": short, "router_energy_j": spent})
     files.save_rows("routing", points)
     for point in points:
         policy = chosen.get(point["name"])

@@ -39,7 +39,8 @@ def main() -> None:
         else:
             given = (images if kind == "price_router" else answers)["calibration"]
             print(f"fitting the {kind.replace('_', ' ')} to what is right on {len(given)} images")
-            graph = router.train_scores(given, right, config.hidden_units, config.max_iter, seed)
+            learnt = {"pixels": config.pixels, "hidden_units": config.hidden_units}
+            graph = router.train_scores(given, right, max_iter=config.max_iter, seed=seed, **learnt)
         seconds[kind] = time.process_time() - cpu
         with files.replacing(files.router_path(kind)) as stream:
             stream.write(graph.SerializeToString())

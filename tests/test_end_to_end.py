@@ -37,6 +37,7 @@ RERUNS = [
         "max_accuracy_loss: 1.5",
         {"evaluate_cascading", "evaluate_frontier", "evaluate_routing"},
     ),
+    ("params.yaml", "price: tuned", "price: 0.1", {"evaluate_routing"}),
     ("params.yaml", "max_harm: 5.0", "max_harm: 9.0", {"certify"}),
     ("params.yaml", "  batch_size: 256", "  batch_size: 1", USES_ENERGIES),
     ("eco/cascading.py", '"""Cascades', '"""About cascades', CASCADES | {"tune"}),
@@ -279,3 +280,10 @@ class TestStudy:
         ran = [line.split("'")[1] for line in said.splitlines() if line.startswith("Running")]
         assert ran == ["evaluate_cascading"]
         assert "cascading.accuracy" in run("dvc", "metrics", "diff", "HEAD").stdout
+        run("git", "checkout", "-q", ".")
+        said = run(
+            "dvc", "exp", "run", "--allow-missing", "-S", "cascading.thresholds=tuned",
+            "-S", "tuning.max_accuracy_loss=3.0", "-S", "certification.max_harm=7.0",
+        ).stdout  # fmt: skip
+        assert "Running stage 'certify'" in said
+        assert "Running stage 'train" not in said
