@@ -49,7 +49,7 @@ def confidence(
     >>> confidence(probabilities, "margin")
     array([[0.8, 0.2]])
     >>> confidence(probabilities, "entropy")
-    array([[0.531 , 0.029 ]])
+    array([[0.531, 0.029]])
     """
     p = probabilities.astype(np.float64)
     match signal:

@@ -29,7 +29,7 @@ RERUNS = [
         "min_samples_leaf: 4",
         {"train@medium"},
     ),
-    ("params.yaml", "method: temperature", "method: none", CALIBRATIONS),
+    ("params.yaml", "method: temperature", "method: none", CALIBRATIONS | {"compare"}),
     ("params.yaml", "C: 1.0", "C: 2.0", {"train_router"}),
     (
         "params.yaml",
