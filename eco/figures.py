@@ -25,6 +25,7 @@ def draw(
     y: tuple[str, str],
     title: str,
     colour: str | None = None,
+    legend: bool = True,
 ) -> None:
     """Write a picture.
 
@@ -41,6 +42,8 @@ def draw(
     title : str
     colour : str, optional
         Field that tells the colours apart, where the template takes the revision.
+    legend : bool
+        Whether the colours get a legend of their own.
     """
     anchors = {
         "TITLE": title,
@@ -61,6 +64,7 @@ def draw(
         told = encoding.pop(channel)
         if channel == "color" and colour is not None:
             encoding[channel] = told | {"field": colour, "title": None}
+            encoding[channel] |= {} if legend else {"legend": None}
     png = vl_convert.vegalite_to_png(spec, scale=1.0)
     with replacing(path) as stream:
         stream.write(png)

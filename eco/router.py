@@ -9,6 +9,11 @@ from eco import graphs, pool
 
 Array = NDArray[Any]
 
+#: Weight penalty and epochs at most of the routers that score the models, by what they read: those
+#: that served the price best on tuning images. Images are many numbers for few samples.
+ALPHA = {"images": 3.0, "answers": 0.01}
+EPOCHS = {"images": 60, "answers": 200}
+
 
 def train(X: Array, oracle: Array, C: float, max_iter: int, class_weight: str, seed: int) -> Any:
     """Train a logistic regression from pixels to oracle labels.
@@ -43,9 +48,7 @@ def train(X: Array, oracle: Array, C: float, max_iter: int, class_weight: str, s
     return graphs.export_classifier(classifier, X.shape[1:], output="label")
 
 
-def train_scores(
-    given: Array, correct: Array, pixels: str, hidden_units: int, max_iter: int, seed: int
-) -> Any:
+def train_scores(given: Array, correct: Array, pixels: str, hidden_units: int, seed: int) -> Any:
     """Train a small network to predict, for each model at once, whether it will be right.
 
     Parameters
@@ -58,8 +61,6 @@ def train_scores(
         How it reads images.
     hidden_units : int
         Width of the one hidden layer.
-    max_iter : int
-        Epochs at most; training stops when a tenth of the samples, set aside, gains no more.
     seed : int
 
     Returns
@@ -71,7 +72,10 @@ def train_scores(
 
     images = given.ndim == 3
     network = MLPClassifier(
-        [hidden_units], alpha=0.1, max_iter=max_iter, early_stopping=True, random_state=seed
+        [hidden_units],
+        alpha=ALPHA["images" if images else "answers"],
+        max_iter=EPOCHS["images" if images else "answers"],
+        random_state=seed,
     )
     network.fit(pool.flattened(given, pixels) if images else given, correct)
     return graphs.export_scores(network, given.shape[1:], pixels)

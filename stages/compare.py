@@ -45,6 +45,9 @@ def main() -> None:
         {key: point[key] for key in (*SHOWN, *BOUNDS)}
         for point in [*models, *drawn, *oracles.values()]
     )
+    for point in points:  # what stands close together is told by its shape, or has no room
+        point["label"] = point["label"].removeprefix("tuned to ").removeprefix("oracle: ")
+        point["label"] = "" if point["name"].endswith(", certified") else point["label"]
     points += [
         {"strategy": "random mixing", "name": "", "accuracy": a, "energy_share": e / energy_j[-1]}
         for e, a in random_mixing_curve(energy_j, right.mean(axis=0))
@@ -105,6 +108,7 @@ def main() -> None:
         ("accuracy", "accuracy on test"),
         "Accuracy against energy: up and left is better",
         colour="strategy",
+        legend=False,
     )
     figures.draw(
         files.picture_path("shares"),

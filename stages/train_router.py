@@ -40,7 +40,7 @@ def main() -> None:
             given = (images if kind == "price_router" else answers)["calibration"]
             print(f"fitting the {kind.replace('_', ' ')} to what is right on {len(given)} images")
             learnt = {"pixels": config.pixels, "hidden_units": config.hidden_units}
-            graph = router.train_scores(given, right, max_iter=config.max_iter, seed=seed, **learnt)
+            graph = router.train_scores(given, right, seed=seed, **learnt)
         seconds[kind] = time.process_time() - cpu
         with files.replacing(files.router_path(kind)) as stream:
             stream.write(graph.SerializeToString())

@@ -25,7 +25,7 @@ RERUNS = [
     ("params.yaml", "- 0.7\n  - 0.0", "- 0.6\n  - 0.0", {"evaluate_cascading"}),
     (
         "params.yaml",
-        "min_samples_leaf: 1",
+        "min_samples_leaf: 2",
         "min_samples_leaf: 4",
         {"train@medium"},
     ),
