@@ -1,5 +1,6 @@
 """The routers: light classifiers from an image, or a probe's answer, to the model to ask."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,7 @@ def train_scores(given: Array, correct: Array, pixels: str, hidden_units: int, s
     onnx.ModelProto
         A graph to ``scores``, float32 (n, n_models) in [0, 1].
     """
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
 
     images = given.ndim == 3
@@ -77,7 +79,9 @@ def train_scores(given: Array, correct: Array, pixels: str, hidden_units: int, s
         max_iter=EPOCHS["images" if images else "answers"],
         random_state=seed,
     )
-    network.fit(pool.flattened(given, pixels) if images else given, correct)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the epochs are chosen
+        network.fit(pool.flattened(given, pixels) if images else given, correct)
     return graphs.export_scores(network, given.shape[1:], pixels)
 
 

@@ -51,7 +51,9 @@ def main() -> None:
         }
     files.save_choices(files.ROUTED, pool, **trained["router"])
     for kind in files.ROUTERS[1:]:
-        files.save_scores(kind, pool, **trained[kind])
+        # Three decimals, on images that it did not learn on, keep the file small enough for git.
+        scores = {s: p.round(3) for s, p in trained[kind].items() if s != "calibration"}
+        files.save_scores(kind, pool, **scores)
     scores = router.held_out_accuracy(trained["router"]["test"], labels["test"])
     files.save_metrics("router", {"router": scores | {"cpu_seconds": seconds}})
     print(
