@@ -111,6 +111,13 @@ def found() -> str:
         if key.startswith("against_")
         for at, g in losses.items()
     ]
+    routers = [
+        f"{row['name'].replace('_', ' ')} {row['tuned_cascade_gain_points']:+.2f} "
+        f"[{row['tuned_cascade_gain_points_low']:+.2f}, "
+        f"{row['tuned_cascade_gain_points_high']:+.2f}]"
+        for row in _rows("routing")
+        if "tuned_cascade_gain_points" in row
+    ]
     return "\n".join(
         [
             *lines,
@@ -119,6 +126,9 @@ def found() -> str:
             "",
             "Points of accuracy by which the tuned cascade is ahead of a rule within the energy "
             f"that the rule needs, both found on the tuning images: {'; '.join(gains)}.",
+            "",
+            "The same ahead of each router, at the router's energy (in brackets the 95 % interval; "
+            f"one that holds 0 says that neither is better): {'; '.join(routers)}.",
         ]
     )
 
