@@ -55,7 +55,7 @@ measure: env ## Measure the energies anew, on purpose, then everything that foll
 	$(RUN) dvc repro -f -s benchmark_router
 	$(RUN) dvc repro
 
-measurecheck: env ## Repeat the energy protocol three times and compare the runs: about 10 minutes
+measurecheck: env ## Repeat the energy protocol three times and compare the runs: about 12 minutes
 	$(RUN) python -m tests.measure_check
 
 quick: env ## The same study on the bundled digits, as an experiment beside the workspace
