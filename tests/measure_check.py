@@ -70,8 +70,9 @@ def compare(runs: Sequence[Mapping[str, Any]], reference: str) -> str:
         lines.append(f"tracker / CPU clock: from {min(clock):.4f} to {max(clock):.4f}")
     if max(neighbours) > energy.BUSY_NEIGHBOURS / 2 or max(apart) > 0.05:
         lines.append(
-            "NOT A QUIET MACHINE: neighbours disturbed these runs; differences above are theirs "
-            "as much as the models'. Measure again when nothing else runs."
+            "NOT A QUIET MACHINE: neighbours that keep cores busy, or a host that is not seen from "
+            "here (other guests, clock rate, caches), changed between these runs; intervals of a "
+            "single run are too narrow for that. Measure again when nothing else runs."
         )
     return "\n".join(lines)
 
