@@ -46,7 +46,7 @@ def main() -> None:
         for point in [*models, *drawn, *oracles.values()]
     )
     for point in points:  # what stands close together is told by its shape, or has no room
-        point["label"] = point["label"].removeprefix("tuned to ").removeprefix("oracle: ")
+        point["label"] = point["label"].replace("tuned to ", "").removeprefix("oracle: ")
         point["label"] = "" if point["name"].endswith(", certified") else point["label"]
     points += [
         {"strategy": "random mixing", "name": "", "accuracy": a, "energy_share": e / energy_j[-1]}

@@ -25,7 +25,7 @@ def main() -> None:
         training,
         ("epoch", "epoch"),
         ("accuracy", "accuracy"),
-        "Training (a model that has no epochs shows as a point)",
+        "Training (a point: no epochs; held out is low while a network learns on small images)",
         colour="model",
     )
     reliability = [

@@ -28,6 +28,7 @@ HOMES = {
     "matplotlib": set(),
     "pydantic": {"params"},
     "vl_convert": {"figures", "page"},
+    "oxipng": {"figures"},
 }
 ORDER = [module for row in LAYERS for module in row]
 MODULES = sorted(path.stem for path in (REPOSITORY / "eco").glob("*.py") if path.stem != "__init__")
