@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 RUN := PATH="$(BIN):$$PATH" PYTHONUNBUFFERED=1
 SET ?=
 # The bundled digits are 942 small training images: smaller models, more epochs, no mirroring.
-QUICK := data.name=digits data.shares.calibration=0.1 data.shares.tuning=0.1 data.shares.certification=0.1 models.tiny.max_leaf_nodes=30 models.medium.n_estimators=20 models.large.epochs=20 models.large.batch_size=32 models.large.mirror=false models.separable.epochs=12 models.separable.batch_size=32 models.separable.mirror=false models.separable.filters=[16,32] models.extra.epochs=12 models.extra.small_epochs=0 models.extra.batch_size=32 models.extra.mirror=false models.extra.filters=[16,32] energy.batch_sizes=[1,256] energy.budget_s=15.0 tuning.settings_per_chain=10000 certification.max_harm=5.0
+QUICK := data.name=digits data.shares.calibration=0.1 data.shares.tuning=0.1 data.shares.certification=0.1 models.tiny.max_leaf_nodes=30 models.medium.n_estimators=20 models.large.epochs=20 models.large.batch_size=32 models.large.mirror=false models.narrow.epochs=12 models.narrow.batch_size=32 models.narrow.mirror=false models.narrow.filters=[16,32] models.wide.epochs=12 models.wide.batch_size=32 models.wide.mirror=false models.wide.filters=[16,32] models.extra.epochs=12 models.extra.small_epochs=0 models.extra.batch_size=32 models.extra.mirror=false models.extra.filters=[16,32] models.extra.strides=[1,2] energy.batch_sizes=[1,256] energy.budget_s=15.0 tuning.settings_per_chain=10000 certification.max_harm=5.0
 
 .DEFAULT_GOAL := help
 .PHONY: help env repro test check plots experiment experiments measure measurecheck quick bench readme lock clean
@@ -44,7 +44,8 @@ plots: env ## Write all plots into one page that needs no network: dvc_plots/ind
 	$(RUN) dvc plots show
 
 experiment: env ## Try settings: make experiment SET='cascading.thresholds=[0.95,0.9,0.85,0.0]' (no spaces)
-	$(RUN) dvc exp run --allow-missing $(foreach setting,$(SET),-S '$(setting)')
+	@# Up to these stages nothing needs images or models, so a fresh clone can run them.
+	$(RUN) dvc exp run --allow-missing $(foreach setting,$(SET),-S '$(setting)') evaluate_cascading compare footprint
 
 experiments: env ## Table of the experiments
 	$(RUN) dvc exp show --md --hide-workspace --sort-by cascading.energy_share --drop '.*' --keep 'cascading\.(accuracy$$|energy_share|thresholds|active_models)'

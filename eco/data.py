@@ -44,21 +44,21 @@ MIRRORS = {
     "TensorFlow": "https://storage.googleapis.com/tensorflow/tf-keras-datasets",
 }
 
-CLASS_NAMES = {
-    "fashion-mnist": [
-        "T-shirt/top",
-        "Trouser",
-        "Pullover",
-        "Dress",
-        "Coat",
-        "Sandal",
-        "Shirt",
-        "Sneaker",
-        "Bag",
-        "Ankle boot",
-    ],
-    "digits": [str(digit) for digit in range(10)],
-}
+FASHION_CLASSES = [
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+]
+
+#: Arrays of an .npz of one's own; without the last two a quarter of the samples becomes test.
+ARRAYS = ("X_train", "y_train", "X_test", "y_test")
 
 
 class Split(NamedTuple):
@@ -70,19 +70,22 @@ class Split(NamedTuple):
 
 def load_splits(
     name: str,
-    folder: str,
+    path: str,
     shares: Mapping[str, float],
     seed: int,
     announce: Callable[[str], None],
-) -> dict[str, Split]:
+) -> tuple[dict[str, Split], list[str]]:
     """The splits of a data set, disjoint and stratified: ``train``, those held out, ``test``.
 
     Parameters
     ----------
-    name : {"fashion-mnist", "digits"}
-        Digits is scikit-learn's bundled data, 8 x 8 pixels; a quarter of it becomes test.
-    folder : str
-        Where the four IDX files of Fashion-MNIST may already lie; "" for nowhere.
+    name : str
+        ``fashion-mnist``; ``digits``, scikit-learn's bundled data, 8 x 8 pixels; or a name for
+        what lies at `path`.
+    path : str
+        An ``.npz`` with ``X_train``, ``y_train``, ``X_test``, ``y_test`` (or ``X`` and ``y``, of
+        which a quarter becomes test) and perhaps ``class_names``; or a folder with four IDX files
+        called like those of Fashion-MNIST. For ``fashion-mnist`` a folder that is tried first.
     shares : mapping of str to float
         Held-out splits, and the share of the training images that each takes.
     seed : int
@@ -90,25 +93,44 @@ def load_splits(
     announce : callable
         Told which source served, and which did not.
 
+    Returns
+    -------
+    splits : dict of str to Split
+    class_names : list of str
+        In label order.
+
     Raises
     ------
     DataError
-        If no source has the files, or a split would not hold every class.
+        If no source has the files, they aren't images with labels, or a split would not hold
+        every class.
     """
+    if name == "digits":
+        arrays = _digits()
+    elif name == "fashion-mnist":
+        arrays = _of_idx(fetch(sources(path), announce))
+    else:
+        arrays = _own(Path(path).expanduser())
+    classes = arrays.pop("class_names", None)
+    if "X" in arrays:
+        arrays = _quarter_for_test(name, arrays["X"], arrays["y"], seed)
+    train, test = (
+        Split(*_checked(arrays[f"X_{part}"], arrays[f"y_{part}"], f"{path or name}: {part}"))
+        for part in ("train", "test")
+    )
+    names = _class_names(name, classes, train, test, path)
+    held_out = _held_out(name, train, shares, seed, len(names))
+    return {**held_out, "test": test}, names
+
+
+def _held_out(
+    name: str, rest: Split, shares: Mapping[str, float], seed: int, n_classes: int
+) -> dict[str, Split]:
     from sklearn.model_selection import train_test_split
 
-    if name == "digits":
-        X, y = _digits()
-        X_rest, X_test, y_rest, y_test = train_test_split(
-            X, y, test_size=0.25, stratify=y, random_state=seed
-        )
-    else:
-        files = fetch(sources(folder), announce)
-        X_rest, y_rest = files["train-images-idx3-ubyte"], files["train-labels-idx1-ubyte"]
-        X_test, y_test = files["t10k-images-idx3-ubyte"], files["t10k-labels-idx1-ubyte"]
+    y_rest, held_out = rest.y, {}
     # Everything held out is split off at once, so the training split depends on its size only.
     sizes = {split: round(share * len(y_rest)) for split, share in shares.items()}
-    rest, held_out = Split(X_rest, y_rest), {}
     try:
         X_train, X, y_train, y = train_test_split(
             *rest, test_size=sum(sizes.values()), stratify=y_rest, random_state=seed
@@ -120,7 +142,7 @@ def load_splits(
             )
             held_out[split] = Split(X_split, y_split)
         held_out[last] = Split(X, y)
-        least = min(np.bincount(part.y, minlength=10).min() for part in held_out.values())
+        least = min(np.bincount(part.y, minlength=n_classes).min() for part in held_out.values())
         if least < 2:
             raise ValueError(f"a class with {least} images can't be calibrated or judged")
     except ValueError as error:
@@ -129,21 +151,114 @@ def load_splits(
             f"params.yaml: data.shares must leave images of every class in each split of {name}; "
             f"got {listed} of {len(y_rest)} training images ({error}). Raise the smallest share."
         ) from None
-    return {"train": Split(X_train, y_train), **held_out, "test": Split(X_test, y_test)}
+    return {"train": Split(X_train, y_train), **held_out}
 
 
-def _digits() -> tuple[Array, Array]:
+def _digits() -> dict[str, Array]:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    return np.round(bunch.images * (255 / 16)).astype(np.uint8), bunch.target.astype(np.uint8)
+    return {"X": np.round(bunch.images * (255 / 16)).astype(np.uint8), "y": bunch.target}
+
+
+def _of_idx(files: Mapping[str, Array]) -> dict[str, Array]:
+    return {array: files[name] for array, name in zip(ARRAYS, SHA256, strict=True)}
+
+
+def _own(path: Path) -> dict[str, Array]:
+    """The arrays of a data set of one's own, as they stand in its file or folder."""
+    if path.is_dir():
+        with _folder(path) as read:
+            try:
+                return _of_idx(
+                    {name: _decode(name, _decompressed(name, read(name))) for name in SHA256}
+                )
+            except OSError as error:
+                raise DataError(
+                    f"data.path of params.yaml, {path}: {_reason(error)}. A folder must hold "
+                    f"{', '.join(SHA256)}, each with or without .gz."
+                ) from None
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise DataError(
+            f"data.path of params.yaml: {path} does not exist in {Path.cwd()}. Name an .npz file "
+            "or a folder of IDX files."
+        ) from None
+    except Exception as error:  # what NumPy raises on damaged bytes is not a closed list
+        raise DataError(
+            f"data.path of params.yaml: {path} is not an .npz of arrays without pickles "
+            f"({_reason(error)}). Write it with numpy.savez_compressed."
+        ) from None
+    if not (set(ARRAYS) <= set(arrays) or {"X", "y"} <= set(arrays)):
+        raise DataError(
+            f"data.path of params.yaml: {path} must hold {', '.join(ARRAYS)}, or X and y; it holds "
+            f"{', '.join(arrays) or 'nothing'}."
+        )
+    return arrays
+
+
+def _quarter_for_test(name: str, X: Array, y: Array, seed: int) -> dict[str, Array]:
+    from sklearn.model_selection import train_test_split
+
+    _checked(X, y, name)
+    try:
+        parts = train_test_split(X, y, test_size=0.25, stratify=y, random_state=seed)
+    except ValueError as error:
+        raise DataError(f"{name}: a quarter of the samples can't become test ({error}).") from None
+    return dict(zip(("X_train", "X_test", "y_train", "y_test"), parts, strict=True))
+
+
+def _checked(X: Array, y: Array, where: str) -> tuple[Array, Array]:
+    """Images and labels in the workflow's own types, or an error that says what they are."""
+    X = X[..., 0] if X.ndim == 4 and X.shape[-1] == 1 else X
+    if X.dtype != np.uint8 or X.ndim != 3 or min(X.shape) == 0:
+        values = f", from {X.min()} to {X.max()}" if X.size and X.dtype.kind in "iuf" else ""
+        raise DataError(
+            f"{where}: images must be a uint8 array of shape (n_samples, height, width), at least "
+            f"one; got {X.dtype} of shape {X.shape}{values}. Scale them to 0 to 255 and use "
+            ".astype('uint8')."
+        )
+    whole = y.dtype.kind in "iu" and y.shape == (len(X),)
+    if not whole or y.min() < 0 or y.max() > 255 or len(np.unique(y)) < 2:
+        raise DataError(
+            f"{where}: labels must be whole numbers 0, 1, 2, ... of two classes at least, one for "
+            f"each of {len(X)} images; got {y.dtype} of shape {y.shape}, "
+            f"values {np.unique(y)[:5].tolist()}."
+        )
+    return X, y.astype(np.uint8)
+
+
+def _class_names(name: str, given: Array | None, train: Split, test: Split, path: str) -> list[str]:
+    if name == "fashion-mnist":
+        return FASHION_CLASSES
+    present = np.unique(train.y)
+    if not np.array_equal(present, np.arange(len(present))) or test.y.max() > present[-1]:
+        raise DataError(
+            f"{path or name}: training labels must be 0 to k - 1, each present, and test labels "
+            f"among them; got {present.tolist()[:20]} and at most {test.y.max()} in test."
+        )
+    if test.X.shape[1:] != train.X.shape[1:]:
+        raise DataError(
+            f"{path}: images of train and test must be of one size; got {train.X.shape[1:]} and "
+            f"{test.X.shape[1:]}."
+        )
+    if given is None:
+        return [str(label) for label in present]
+    if given.shape != present.shape:
+        raise DataError(
+            f"{path}: class_names must name each of the {len(present)} classes; got shape "
+            f"{given.shape}."
+        )
+    return [str(one) for one in given]
 
 
 def sources(folder: str) -> dict[str, Callable[[], Any]]:
     """Context managers that open each source of Fashion-MNIST, in the order they are tried."""
     named: dict[str, Callable[[], Any]] = {}
     for origin, place in (
-        ("data.folder of params.yaml", folder),
+        ("data.path of params.yaml", folder),
         (f"folder in {FOLDER_VARIABLE}", os.environ.get(FOLDER_VARIABLE, "")),
         ("system folder", str(SYSTEM_FOLDER)),
     ):
@@ -198,7 +313,7 @@ def fetch(
     raise DataError(
         f"Fashion-MNIST could not be had from any source:\n{listed}\n"
         f"Put the four files ({', '.join(f'{name}.gz' for name in sha256)}) into a folder and name "
-        f"it in params.yaml under data.folder, or in the variable {FOLDER_VARIABLE}; then: "
+        f"it in params.yaml under data.path, or in the variable {FOLDER_VARIABLE}; then: "
         "dvc repro. To run the same workflow on the bundled digits instead, offline: make quick"
     )
 
@@ -213,12 +328,17 @@ def _reason(error: Exception) -> str:
     return reason.splitlines()[0][:200]
 
 
+def _decompressed(name: str, content: bytes) -> bytes:
+    if content[:2] != b"\x1f\x8b":
+        return content
+    try:
+        return gzip.decompress(content)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{name} is truncated or damaged ({error})") from None
+
+
 def _verified(name: str, content: bytes, digest: str) -> bytes:
-    if content[:2] == b"\x1f\x8b":
-        try:
-            content = gzip.decompress(content)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise DataError(f"{name} is truncated or damaged ({error})") from None
+    content = _decompressed(name, content)
     found = hashlib.sha256(content).hexdigest()
     if found != digest:
         raise DataError(
@@ -230,6 +350,8 @@ def _verified(name: str, content: bytes, digest: str) -> bytes:
 
 def _decode(name: str, content: bytes) -> Array:
     """An IDX file of unsigned bytes as an array (format: yann.lecun.com/exdb/mnist)."""
+    if len(content) < 4 or len(content) < 4 + 4 * content[3]:
+        raise DataError(f"{name} is not an IDX file of unsigned bytes")
     n_dimensions = content[3]
     shape = np.frombuffer(content, ">u4", count=n_dimensions, offset=4)
     pixels = np.frombuffer(content, np.uint8, offset=4 + 4 * n_dimensions)

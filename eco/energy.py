@@ -11,6 +11,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -74,11 +75,16 @@ class Meter(Protocol):
 
 @dataclass(frozen=True)
 class Workload:
-    """Something to measure: a call on one batch."""
+    """Something to measure: what `load` gives is called on one batch after another.
+
+    Each round loads it anew: where a model's memory happens to lie changes its energy by more
+    than the windows of one loading show (Kalibera & Jones 2013, "Rigorous Benchmarking in
+    Reasonable Time"), so a round must be a new draw of that as well.
+    """
 
     name: str
     batch_size: int
-    call: Work
+    load: Callable[[], Work]
 
 
 @dataclass
@@ -86,7 +92,7 @@ class _Series:
     """The windows of one workload, one per round; None where no try was undisturbed."""
 
     workload: Workload
-    repeats: int
+    repeats: int = 0
     windows: list[Window | None] = field(default_factory=list)
     rejected: int = 0
 
@@ -108,6 +114,7 @@ def benchmark(
     country: str,
     watts_per_core: float,
     half_width: float,
+    drift: float,
     budget_s: float,
     announce: Callable[[str], None],
 ) -> dict[str, Any]:
@@ -123,7 +130,7 @@ def benchmark(
         Threads that one call may use.
     mode, country, watts_per_core
         See `CodeCarbonMeter`.
-    half_width, budget_s, announce
+    half_width, drift, budget_s, announce
         See `measure`.
 
     Returns
@@ -134,20 +141,37 @@ def benchmark(
     meter = CodeCarbonMeter(country, watts_per_core, mode)
     workloads = []
     for name, (path, X) in models.items():
-        session = Session(path, threads)
         for batch_size in batch_sizes:
-            workloads.append(Workload(name, batch_size, _in_turn(session, X, batch_size)))
-    measured = measure(workloads, meter, half_width, budget_s, announce)
+            session = partial(Session, path, threads)
+            workloads.append(Workload(name, batch_size, in_turn(session, X, batch_size)))
+    measured = measure(workloads, meter, half_width, drift, budget_s, announce)
     measured["provenance"] |= {"call_path": CALL_PATH, "threads": threads}
     return measured
 
 
-def _in_turn(session: Session, X: Array, batch_size: int) -> Work:
-    """A call that runs one batch of samples, another one each time."""
+def in_turn(
+    load: Callable[[], Callable[[Array], object]], X: Array, batch_size: int
+) -> Callable[[], Work]:
+    """A load of `Workload`: it loads what runs samples, and runs another batch at each call.
+
+    Parameters
+    ----------
+    load : callable
+        Gives what is called with a batch.
+    X : array
+        Samples, repeated where a batch is larger.
+    batch_size : int
+    """
     enough = np.resize(X, (max(batch_size, len(X)), *X.shape[1:]))
     starts = range(0, len(enough) - batch_size + 1, batch_size)
+    # Goes on where the round before stopped: over the rounds all samples take part alike.
     batches = itertools.cycle([enough[start : start + batch_size] for start in starts])
-    return lambda: session(next(batches))
+
+    def loaded() -> Work:
+        run = load()
+        return lambda: run(next(batches))
+
+    return loaded
 
 
 def table(measurements: Sequence[Mapping[str, Any]]) -> str:
@@ -164,10 +188,46 @@ def table(measurements: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def shares(measurements: Sequence[Mapping[str, Any]], reference: str) -> list[dict[str, Any]]:
+    """Energy of each workload as a share of the reference's at the same batch size.
+
+    The two were read in the same rounds, so what slowed the machine in one of them cancels.
+
+    Parameters
+    ----------
+    measurements : sequence of mapping
+        As `measure` gives them.
+    reference : str
+        Name of a workload among them.
+
+    Returns
+    -------
+    list of dict
+        ``name``, ``batch_size``, ``energy_j`` and ``energy_share`` with their 95 % intervals
+        under ``_low`` and ``_high``, ``samples_per_s`` and ``flags``.
+    """
+    theirs = {row["batch_size"]: row for row in measurements if row["name"] == reference}
+    rows = []
+    for row in measurements:
+        against = theirs[row["batch_size"]]
+        pairs = zip(row["readings_j"], against["readings_j"], strict=True)
+        ratios = [a / b if a and b else np.nan for a, b in pairs]
+        share, half_width = trimmed_mean(np.array(ratios))
+        kept = {key: row[key] for key in KEPT} | {"samples_per_s": 1 / row["wall_s"]}
+        ends = {"energy_share_low": share - half_width, "energy_share_high": share + half_width}
+        rows.append(kept | {"energy_share": share} | ends)
+    return rows
+
+
+#: What a row of shares keeps of the measurement.
+KEPT = ("name", "batch_size", "energy_j", "energy_j_low", "energy_j_high", "flags")
+
+
 def measure(
     workloads: Sequence[Workload],
     meter: Meter,
     half_width: float,
+    drift: float,
     budget_s: float,
     announce: Callable[[str], None],
 ) -> dict[str, Any]:
@@ -181,7 +241,10 @@ def measure(
     workloads : sequence of Workload
     meter : Meter
     half_width : float
-        Target half-width of each interval, as a share of its mean.
+        Target half-width of each interval by the rounds, as a share of its mean.
+    drift : float
+        What one run can't see: half-width, as a share of the mean, by which later runs of the
+        whole protocol differ from it beyond their rounds. It widens every interval.
     budget_s : float
         Seconds after which no further round is begun.
     announce : callable
@@ -199,7 +262,7 @@ def measure(
     """
     begin = time.monotonic()
     meter.window(lambda: None)  # the first task of a tracker takes seconds
-    series = [_Series(workload, _repeats(workload)) for workload in workloads]
+    series = [_Series(workload) for workload in workloads]
     floor: list[Window] = []
     rounds = 0
     while True:
@@ -216,13 +279,14 @@ def measure(
         if rounds >= MIN_ROUNDS and (seconds > budget_s or rounds >= MAX_ROUNDS):
             reason = "the budget is spent"
             break
-    rows = [_row(one, meter, half_width) for one in series]
+    rows = [_row(one, meter, half_width, drift) for one in series]
     windows = [window for one in series for window in one.good]
     floor_j = float(np.mean([window.energy_j for window in floor]))
     provenance = meter.provenance() | {
         "rounds": rounds,
         "stopped_because": reason,
         "target_half_width": half_width,
+        "drift": drift,
         "seconds": round(time.monotonic() - begin, 1),
         "floor_j_per_window": floor_j,
         "floor_share_of_window": floor_j / float(np.mean([window.energy_j for window in windows])),
@@ -232,12 +296,12 @@ def measure(
     return {"provenance": provenance, "measurements": rows}
 
 
-def _repeats(workload: Workload) -> int:
+def _repeats(call: Work) -> int:
     """How many calls make a window, after a warm-up."""
-    workload.call()
+    call()
     calls, cpu, wall = 0, time.process_time(), time.perf_counter()
     while calls < 1 or time.perf_counter() - wall < WINDOW_WALL_S / 4:
-        workload.call()
+        call()
         calls += 1
     cpu_per_call = max((time.process_time() - cpu) / calls, 1e-9)
     wall_per_call = max((time.perf_counter() - wall) / calls, 1e-9)
@@ -245,9 +309,14 @@ def _repeats(workload: Workload) -> int:
 
 
 def _read(one: _Series, meter: Meter) -> None:
+    call = one.workload.load()
+    if not one.repeats:
+        one.repeats = _repeats(call)
+    call()  # what was loaded anew warms up outside the window
+
     def work() -> None:
         for _ in range(one.repeats):
-            one.workload.call()
+            call()
 
     for _ in range(TRIES):
         window = meter.window(work)
@@ -280,9 +349,10 @@ def _relative_half_width(one: _Series) -> float:
     return half_width / mean if mean > 0 else float("inf")
 
 
-def _row(one: _Series, meter: Meter, target: float) -> dict[str, Any]:
+def _row(one: _Series, meter: Meter, target: float, drift: float) -> dict[str, Any]:
     readings = one.per_sample(lambda window: window.energy_j)
-    energy, half_width = trimmed_mean(readings)
+    energy, by_rounds = trimmed_mean(readings)
+    half_width = float(np.hypot(by_rounds, drift * energy))
     if not energy > 0:
         raise MeasurementError(
             f"CodeCarbon read no energy at all for {one.workload.name}. See energy.mode in "
@@ -291,7 +361,7 @@ def _row(one: _Series, meter: Meter, target: float) -> dict[str, Any]:
     cpu_s = one.per_sample(lambda window: window.cpu_s)
     neighbours = float(np.mean([window.neighbours for window in one.good]))
     flags = {
-        "wide interval": half_width / energy > target,
+        "wide interval": by_rounds / energy > target,
         "disturbed windows": one.rejected > 0.2 * len(one.windows),
         "busy neighbours": neighbours > BUSY_NEIGHBOURS,
     }
@@ -301,9 +371,11 @@ def _row(one: _Series, meter: Meter, target: float) -> dict[str, Any]:
         "energy_j": energy,
         "energy_j_low": energy - half_width,
         "energy_j_high": energy + half_width,
+        "half_width_by_rounds": by_rounds / energy,
         "ram_j": trimmed_mean(one.per_sample(lambda window: window.ram_j))[0],
         "gpu_j": trimmed_mean(one.per_sample(lambda window: window.gpu_j))[0],
         "cpu_s": trimmed_mean(cpu_s)[0],
+        "wall_s": trimmed_mean(one.per_sample(lambda window: window.wall_s))[0],
         "calls_per_window": one.repeats,
         "windows_rejected": one.rejected,
         "neighbours_cores": neighbours,

@@ -25,6 +25,10 @@ class TargetError(EcoError):
     """What was asked of a strategy can't be had; the message says what can."""
 
 
+class ModelError(EcoError):
+    """A model gives something else than what the strategies can work with."""
+
+
 class MeasurementError(EcoError):
     """Energy could not be measured in a way that could be trusted."""
 

@@ -22,10 +22,15 @@ Array = NDArray[Any]
 LABELS = Path("data/labels.npz")
 ENERGY = Path("data/energy.json")
 ROUTER_ENERGY = Path("data/router_energy.json")
+METERED = Path("data/metered.json")
+FORMATS = Path("data/formats.json")
 ORACLE = Path("data/oracle.npz")
 ROUTED = Path("data/router.npz")
 FRONTIER = Path("data/frontier.json")
 CERTIFIED = Path("data/certified.json")
+
+#: The page that shows the whole study.
+REPORT = Path("plots/report.html")
 
 #: Held out of training, in the order of their use, and test, on which nothing is ever chosen.
 HELD_OUT = ("calibration", "tuning", "certification")
@@ -42,6 +47,11 @@ def images_path(split: str) -> Path:
 def trained_path(model: str) -> Path:
     """A model as it was trained, an ONNX graph from images to probabilities."""
     return Path(f"models/trained/{model}.onnx")
+
+
+def quantized_path(model: str) -> Path:
+    """A model in the numbers that it will compute with, an ONNX graph of the same form."""
+    return Path(f"models/quantized/{model}.onnx")
 
 
 def model_path(model: str) -> Path:
@@ -358,20 +368,25 @@ def load_energy(path: Path, names: Sequence[str], batch_size: int, stage: str) -
     return np.array([figures[name] for name in names], dtype=np.float64)
 
 
-def load_readings(path: Path, names: Sequence[str], batch_size: int, stage: str) -> Array:
-    """The single readings behind the figures of `load_energy`.
+def load_readings(
+    path: Path, names: Sequence[str], batch_size: int, stage: str
+) -> tuple[Array, float]:
+    """The single readings behind the figures of `load_energy`, as `intervals.Readings` has them.
 
     Returns
     -------
-    array of shape (n_rounds, n_names), float64
+    per_round_j : array of shape (n_rounds, n_names), float64
         J per sample in each round; NaN where a window did not count.
+    drift : float
+        Half-width, as a share, by which a later run may differ beyond that.
     """
     rows = {row["name"]: row for row in energy_rows(path, stage) if row["batch_size"] == batch_size}
     try:
-        return np.array([rows[name]["readings_j"] for name in names], dtype=np.float64).T
+        per_round_j = np.array([rows[name]["readings_j"] for name in names], dtype=np.float64).T
     except (KeyError, TypeError, ValueError):
         problem = f"must give {', '.join(names)} equally many readings_j at {batch_size}"
         raise _broken(path, problem, stage) from None
+    return per_round_j, float(load_provenance(path, stage).get("drift", 0.0))
 
 
 def load_training_j(pool: Sequence[str], watts_per_core: float) -> dict[str, float]:

@@ -47,6 +47,33 @@ def export_classifier(
     return _from_images(graph, shape, f"[n, {n_pixels}]", output, output, pixels)
 
 
+def export_softmax(
+    coefficients: Array, intercepts: Array, shape: tuple[int, ...], pixels: str
+) -> onnx.ModelProto:
+    """A linear model whose probabilities are the softmax of its scores, from uint8 images.
+
+    Parameters
+    ----------
+    coefficients : array of shape (n_classes, n_pixels)
+    intercepts : array of shape (n_classes,)
+    shape : tuple of int
+        Height and width of an image.
+    pixels : {"linear", "square_root"}
+    """
+    n_classes, n_pixels = coefficients.shape
+    graph = _with_weights(
+        f"""linear (float[n, {n_pixels}] given, float[{n_pixels}, {n_classes}] W,
+            float[{n_classes}] b) => (float[n, {n_classes}] probabilities)
+        {{
+            scores = Gemm(given, W, b)
+            probabilities = Softmax<axis = -1>(scores)
+        }}""",
+        {"W": coefficients.T.astype(np.float32), "b": intercepts.astype(np.float32)},
+    )
+    takes = f"[n, {n_pixels}]"
+    return _from_images(graph, shape, takes, "probabilities", "probabilities", pixels)
+
+
 def export_scores(classifier: Any, shape: tuple[int, ...], pixels: str) -> onnx.ModelProto:
     """A fitted multi-label classifier as a graph that gives a score in [0, 1] for each label.
 
@@ -79,7 +106,7 @@ def export_scores(classifier: Any, shape: tuple[int, ...], pixels: str) -> onnx.
         named,
     )
     if len(shape) == 1:
-        return _canonical(graph, "scores")
+        return canonical(graph, "scores")
     return _from_images(graph, shape, f"[n, {n_inputs}]", "scores", "scores", pixels)
 
 
@@ -191,7 +218,7 @@ def _followed_by(graph: onnx.ModelProto, back: onnx.ModelProto) -> onnx.ModelPro
         back,
         io_map=[(graph.graph.output[0].name, back.graph.input[0].name)],
     )
-    return _canonical(merged, "probabilities")
+    return canonical(merged, "probabilities")
 
 
 def constant(label: int, shape: tuple[int, ...]) -> onnx.ModelProto:
@@ -206,7 +233,7 @@ def constant(label: int, shape: tuple[int, ...]) -> onnx.ModelProto:
             n = Gather(sizes, first)
             label = ConstantOfShape<value = int64[1] {{{label}}}>(n)
         }}""")
-    return _canonical(graph, "label")
+    return canonical(graph, "label")
 
 
 def export_network(network: Any) -> onnx.ModelProto:
@@ -260,10 +287,10 @@ def _from_images(
         io_map=[("front_pixels", f"model_{graph.graph.input[0].name}")],
         outputs=[f"model_{output}"],
     )
-    return _canonical(merged, name)
+    return canonical(merged, name)
 
 
-def _canonical(graph: onnx.ModelProto, output: str) -> onnx.ModelProto:
+def canonical(graph: onnx.ModelProto, output: str) -> onnx.ModelProto:
     """The same graph in an order and under names that depend on nothing but its structure.
 
     Exporters number their tensors by a counter of the process, so equal models differ by name.
@@ -297,6 +324,9 @@ def _canonical(graph: onnx.ModelProto, output: str) -> onnx.ModelProto:
     body.output[0].type.tensor_type.shape.dim[0].dim_param = "n"
     body.name = f"{names[given]}_to_{output}"
     body.doc_string = graph.doc_string = ""
+    versions = {imported.domain: imported.version for imported in graph.opset_import}
+    del graph.opset_import[:]
+    graph.opset_import.extend(onnx.helper.make_opsetid(*pair) for pair in sorted(versions.items()))
     graph.producer_name, graph.producer_version = "ecoinference", ""
     onnx.checker.check_model(graph)
     return graph

@@ -1,7 +1,7 @@
 """Intervals of measured energies, and of the strategies that are sums of them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,18 @@ Array = NDArray[Any]
 #: Share of the readings cut off at either end: one disturbed window in ten changes nothing.
 TRIM = 0.1
 LEVEL = 0.95
+
+
+class Readings(NamedTuple):
+    """What energies were read: their uncertainty is in the rounds, and between runs.
+
+    ``per_round_j``: (n_rounds, n_models), J per sample of each model in each round, NaN where a
+    window didn't count; ``drift``: half-width, as a share, by which a later run differs beyond
+    what the rounds show.
+    """
+
+    per_round_j: Array
+    drift: float = 0.0
 
 
 def trimmed_mean(values: Array) -> tuple[float, float]:
@@ -52,19 +64,20 @@ def trimmed_mean(values: Array) -> tuple[float, float]:
 
 
 def strategy_half_widths(
-    runs: Array, readings_j: Array, selector_readings_j: Array | None = None
+    runs: Array, readings: Readings, selector_readings_j: Array | None = None
 ) -> dict[str, float]:
     """Half-widths, by measurement, of a strategy's energy and its share of the last model's.
 
     Readings of one round were taken within seconds of each other, so what slowed the machine in
-    that round is in all of them: it stays in the joules and cancels in the share.
+    that round is in all of them: it stays in the joules and cancels in the share. The drift
+    between runs doesn't cancel: it differs from model to model. A share that is 1 by definition
+    has none.
 
     Parameters
     ----------
     runs : array of shape (n_models,)
         How often each model runs per sample, on average.
-    readings_j : array of shape (n_rounds, n_models)
-        J per sample of each model in each round; NaN where a window didn't count.
+    readings : Readings
     selector_readings_j : array of shape (n_selector_rounds,), optional
         J per sample of a router, measured in rounds of its own.
 
@@ -73,15 +86,22 @@ def strategy_half_widths(
     dict
         Half-widths of the 95 % intervals of ``energy_j`` and ``energy_share``.
     """
+    readings_j = readings.per_round_j
     used = readings_j[:, runs > 0] @ runs[runs > 0]
     reference = readings_j[:, -1]
     reference_j, _ = trimmed_mean(reference)
     _, of_energy = trimmed_mean(used)
     _, of_share = trimmed_mean(used / reference)
+    selector_j = 0.0
     if selector_readings_j is not None:
-        _, of_selector = trimmed_mean(selector_readings_j)
+        selector_j, of_selector = trimmed_mean(selector_readings_j)
         of_energy = float(np.hypot(of_energy, of_selector))
         of_share = float(np.hypot(of_share, of_selector / reference_j))
+    energy_j = trimmed_mean(used)[0] + selector_j
+    is_reference = selector_readings_j is None and not runs[:-1].any()
+    of_energy = float(np.hypot(of_energy, readings.drift * energy_j))
+    if not is_reference:
+        of_share = float(np.hypot(of_share, readings.drift * energy_j / reference_j))
     return {"energy_j": of_energy, "energy_share": of_share}
 
 
@@ -121,23 +141,25 @@ def percentile_interval(resampled: Array) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def not_told_apart(readings_j: Array, pool: Sequence[str]) -> list[str]:
+def not_told_apart(readings: Readings, pool: Sequence[str]) -> list[str]:
     """Pairs of models whose energies differ by no more than the readings' uncertainty.
 
     Parameters
     ----------
-    readings_j : array of shape (n_rounds, n_models)
+    readings : Readings
     pool : sequence of str
 
     Returns
     -------
     list of str
-        Such as ``"tiny and small"``: 0 lies in the 95 % interval of the difference per round.
+        Such as ``"tiny and small"``: 0 lies in the 95 % interval of the difference.
     """
+    readings_j = readings.per_round_j
     pairs = []
     for i in range(len(pool)):
         for j in range(i + 1, len(pool)):
             mean, half_width = trimmed_mean(readings_j[:, i] - readings_j[:, j])
-            if abs(mean) <= half_width:
+            larger = max(trimmed_mean(readings_j[:, k])[0] for k in (i, j))
+            if abs(mean) <= np.hypot(half_width, readings.drift * larger):
                 pairs.append(f"{pool[i]} and {pool[j]}")
     return pairs

@@ -9,7 +9,9 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     ValidationError,
     field_validator,
     model_validator,
@@ -20,6 +22,7 @@ from ruamel.yaml.error import YAMLError
 from eco.errors import ParamsError
 
 PATH = Path("params.yaml")
+KINDS = Path(__file__).parent / "kinds"
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -29,6 +32,9 @@ Threshold = Annotated[float, Field(ge=0, le=1)]
 # `router`, `price_router` and `probe_router` would take the place of models/router.onnx and so on.
 MODEL_NAME = r"^(?!.*router$)[a-z][a-z0-9_]*\Z"
 ModelName = Annotated[str, Field(pattern=MODEL_NAME)]
+
+#: Data sets that are found or downloaded; any other lies at `data.path`.
+BUILT_IN_DATA = ("fashion-mnist", "digits")
 
 #: What `cascading.thresholds` may say instead of numbers: found on the tuning split, and found
 #: there and certified on the certification split. They bring their own models.
@@ -76,11 +82,20 @@ class Shares(Section):
 
 
 class Data(Section):
-    """Which data set, where it may lie, and how it is split."""
+    """Which data set, where it lies, and how it is split."""
 
-    name: Literal["fashion-mnist", "digits"]
-    folder: str
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*\Z")]
+    path: str
     shares: Shares
+
+    @model_validator(mode="after")
+    def _own_data_have_a_path(self) -> Self:
+        if self.name not in BUILT_IN_DATA and not self.path:
+            raise ValueError(
+                f"data.name must be {' or '.join(BUILT_IN_DATA)}, or data.path must say where the "
+                f"data set of your own lies; got data.name {self.name!r} and no path"
+            )
+        return self
 
 
 class DecisionTree(Section):
@@ -127,9 +142,14 @@ class MLP(Network):
     dropout: Fraction
 
 
-class Convolutional(Network):
-    """How a network that takes images of any size is trained: on smaller ones first."""
+class CNN(Network):
+    """Settings of the residual convolutional network."""
 
+    kind: Literal["cnn"]
+    stem: Literal["pooled", "strided"]
+    stem_filters: Count
+    filters: Annotated[list[Count], Field(min_length=1)]
+    strides: list[Annotated[int, Field(ge=1, le=4)]]
     small_epochs: Annotated[int, Field(ge=0)]
 
     @model_validator(mode="after")
@@ -140,25 +160,57 @@ class Convolutional(Network):
             )
         return self
 
+    @model_validator(mode="after")
+    def _one_stride_per_block(self) -> Self:
+        if len(self.strides) != len(self.filters):
+            raise ValueError(
+                f"must have one of strides for each of its {len(self.filters)} filters, "
+                f"got {self.strides}"
+            )
+        return self
 
-class CNN(Convolutional):
-    """Settings of the residual convolutional network."""
 
-    kind: Literal["cnn"]
-    filters: Annotated[list[Count], Field(min_length=1)]
+class OwnKind(BaseModel):
+    """Settings of a kind that has a file in eco/kinds and no schema here: its class checks them."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="allow", allow_inf_nan=False, regex_engine="python-re"
+    )
+
+    kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\Z")]
+
+    @field_validator("kind")
+    @classmethod
+    def _has_a_file(cls, kind: str) -> str:
+        if not (KINDS / f"{kind}.py").is_file():
+            raise ValueError(f"must be one of {', '.join(_kinds())}; got {kind!r}")
+        return kind
 
 
-class SeparableCNN(Convolutional):
-    """Settings of the network of depthwise separable convolutions."""
+SCHEMAS = {
+    "decision_tree": DecisionTree,
+    "logistic_regression": LogisticRegression,
+    "random_forest": RandomForest,
+    "mlp": MLP,
+    "cnn": CNN,
+}
+#: Kinds that branch instead of multiplying: integers would change nothing.
+TREES = ("decision_tree", "random_forest")
 
-    kind: Literal["separable_cnn"]
-    filters: Annotated[list[Count], Field(min_length=2)]
-    blocks: Count
+
+def _schema(section: Any) -> str:
+    kind = section.get("kind") if isinstance(section, dict) else getattr(section, "kind", None)
+    return kind if kind in SCHEMAS else "own"
 
 
 Model = Annotated[
-    DecisionTree | LogisticRegression | RandomForest | MLP | CNN | SeparableCNN,
-    Field(discriminator="kind"),
+    Annotated[DecisionTree, Tag("decision_tree")]
+    | Annotated[LogisticRegression, Tag("logistic_regression")]
+    | Annotated[RandomForest, Tag("random_forest")]
+    | Annotated[MLP, Tag("mlp")]
+    | Annotated[CNN, Tag("cnn")]
+    | Annotated[OwnKind, Tag("own")],
+    Discriminator(_schema),
 ]
 
 
@@ -178,6 +230,7 @@ class Energy(Section):
     country: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     watts_per_core: Positive
     half_width: Share
+    drift: Fraction
     budget_s: Positive
 
     @model_validator(mode="after")
@@ -294,6 +347,7 @@ class Params(Section):
     data: Data
     calibration: Calibration
     pool: Annotated[list[ModelName], AfterValidator(_distinct)]
+    quantized: list[ModelName]
     models: Annotated[dict[ModelName, Model], Field(min_length=1)]
     energy: Energy
     oracle: Oracle
@@ -309,6 +363,19 @@ class Params(Section):
                 raise ValueError(
                     f"pool must name models that have a section under models "
                     f"({', '.join(self.models)}), got {name}"
+                )
+        for name in self.models:
+            if name not in self.pool:
+                raise ValueError(
+                    f"models must hold no section that pool doesn't name ({', '.join(self.pool)}), "
+                    f"got {name}: add it to pool, or delete its section"
+                )
+        for name in self.quantized:
+            if name not in self.pool or self.models[name].kind in TREES:
+                able = [m for m in self.pool if self.models[m].kind not in TREES]
+                raise ValueError(
+                    f"quantized must name models of the pool that aren't trees "
+                    f"({', '.join(able)}), got {name}"
                 )
         for name in self.cascading.active_models:
             if name not in self.pool:
@@ -388,7 +455,14 @@ def _undo(path: Path) -> str:
 
 def _sentence(problem: Any) -> str:
     # Union members and discriminator tags are pydantic's affair, not keys of the file.
-    inner = {"list[constrained-float]", "str", "constrained-float", "literal['tuned']", *_kinds()}
+    inner = {
+        "list[constrained-float]",
+        "str",
+        "constrained-float",
+        "literal['tuned']",
+        "own",
+        *_kinds(),
+    }
     loc = [str(part) for part in problem["loc"] if part not in inner]
     key = ".".join(loc)
     found = f"got {problem['input']!r}"
@@ -400,9 +474,6 @@ def _sentence(problem: Any) -> str:
         case "value_error":
             message = str(problem["ctx"]["error"])
             return f"{key} {message}." if message.startswith(("must", "preset")) else f"{message}."
-        case "union_tag_invalid" | "union_tag_not_found":
-            kinds = ", ".join(_kinds())
-            return f"{key}.kind must be one of {kinds}; got {_kind_of(problem['input'])!r}."
         case "string_pattern_mismatch":
             if problem["ctx"]["pattern"] == MODEL_NAME:
                 pattern = "lower case letters, digits and _, and not end in router"
@@ -414,11 +485,9 @@ def _sentence(problem: Any) -> str:
 
 
 def _kinds() -> Sequence[str]:
-    return ("decision_tree", "logistic_regression", "random_forest", "mlp", "cnn", "separable_cnn")
-
-
-def _kind_of(section: Any) -> Any:
-    return section.get("kind") if isinstance(section, dict) else section
+    """Built-in kinds, then those that have a file of their own."""
+    files = sorted(path.stem for path in KINDS.glob("[a-z]*.py"))
+    return [*SCHEMAS, *(kind for kind in files if kind not in SCHEMAS)]
 
 
 def _did_you_mean(loc: Sequence[str]) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eco import graphs, pool
+from eco import graphs
+from eco.classifiers import flattened
 
 Array = NDArray[Any]
 
@@ -45,7 +46,7 @@ def train(X: Array, oracle: Array, C: float, max_iter: int, class_weight: str, s
     )
     if len(np.unique(oracle)) == 1:
         return graphs.constant(int(oracle[0]), X.shape[1:])
-    classifier.fit(pool.flattened(X, "linear"), oracle)
+    classifier.fit(flattened(X, "linear"), oracle)
     return graphs.export_classifier(classifier, X.shape[1:], output="label")
 
 
@@ -81,7 +82,7 @@ def train_scores(given: Array, correct: Array, pixels: str, hidden_units: int, s
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the epochs are chosen
-        network.fit(pool.flattened(given, pixels) if images else given, correct)
+        network.fit(flattened(given, pixels) if images else given, correct)
     return graphs.export_scores(network, given.shape[1:], pixels)
 
 

@@ -6,7 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from eco.intervals import bootstrap_means, percentile_interval, strategy_half_widths
+from eco.intervals import (
+    Readings,
+    bootstrap_means,
+    percentile_interval,
+    strategy_half_widths,
+)
 
 Array = NDArray[Any]
 
@@ -23,7 +28,7 @@ def operating_point(
     ran: Array,
     correct: Array,
     energy_j: Array,
-    readings_j: Array,
+    readings: Readings,
     pool: Sequence[str],
     selector: Selector | None = None,
 ) -> dict[str, Any]:
@@ -38,8 +43,8 @@ def operating_point(
     correct : array of shape (n_samples, n_models), bool
     energy_j : array of shape (n_models,)
         J per sample of each model alone.
-    readings_j : array of shape (n_rounds, n_models)
-        The single readings behind `energy_j`.
+    readings : Readings
+        Those behind `energy_j`.
     pool : sequence of str
         Model names; the last is the reference.
     selector : Selector, optional
@@ -88,7 +93,7 @@ def operating_point(
 
     point: dict[str, Any] = {}
     measured = strategy_half_widths(
-        ran.mean(axis=0), readings_j, selector.readings_j if selector else None
+        ran.mean(axis=0), readings, selector.readings_j if selector else None
     )
     resampled = figures(drawn)
     for key, (value,) in figures(means).items():

@@ -15,10 +15,10 @@ def main(model: str = "") -> None:
     settings = params.load()
     settings.model(model)
     name, method, threads = settings.data.name, settings.calibration.method, settings.energy.threads
-    trained = Session(files.trained_path(model), threads)
-    graph = onnx.load(files.trained_path(model))
+    uncalibrated = Session(files.quantized_path(model), threads)
+    graph = onnx.load(files.quantized_path(model))
     X, y = files.load_images("calibration", name)
-    given = trained.in_batches(X)
+    given = uncalibrated.in_batches(X)
     metrics: dict[str, float] = {}
     if method == "temperature":
         sharper = calibration.inverse_temperature(given, y)
@@ -31,7 +31,7 @@ def main(model: str = "") -> None:
     X_test, y_test = files.load_images("test", name)
     rows = []
     for when, session in (
-        ("before", trained),
+        ("before", uncalibrated),
         ("after", Session(files.model_path(model), threads)),
     ):
         probabilities = session.in_batches(X_test)[:, None]

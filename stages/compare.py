@@ -8,7 +8,7 @@ from eco import doctor, figures, files, params
 from eco.calibration import calibration_error
 from eco.confidence import confidence, correct
 from eco.errors import reported
-from eco.intervals import not_told_apart
+from eco.intervals import Readings, not_told_apart
 from eco.oracle import oracle
 from eco.scoring import labelled, operating_point, random_mixing_curve
 
@@ -22,13 +22,13 @@ def main() -> None:
     name, pool = settings.data.name, settings.pool
     batch_size, n_models = settings.energy.batch_size, len(settings.pool)
     energy_j = files.load_energy(files.ENERGY, pool, batch_size, "benchmark")
-    readings_j = files.load_readings(files.ENERGY, pool, batch_size, "benchmark")
+    readings = Readings(*files.load_readings(files.ENERGY, pool, batch_size, "benchmark"))
     probabilities = files.load_predictions(pool, "test", name)
     right = correct(probabilities, files.load_labels("test", name))
 
     def alone(strategy: str, name: str, answered_by: np.ndarray) -> dict[str, Any]:
         ran = answered_by[:, None] == np.arange(n_models)
-        point = operating_point(answered_by, ran, right, energy_j, readings_j, pool)
+        point = operating_point(answered_by, ran, right, energy_j, readings, pool)
         return {"strategy": strategy, "name": name} | point
 
     models = [alone("model", m, np.full(len(right), i)) for i, m in enumerate(pool)]
@@ -66,7 +66,7 @@ def main() -> None:
         for point in [*drawn, *oracles.values()]
         for place, model in enumerate(pool)
     ]
-    ties = not_told_apart(readings_j, pool)
+    ties = not_told_apart(readings, pool)
     # What the doctor says is advice, so it looks at the images that choices are made on.
     tuned_on = files.load_predictions(pool, "tuning", name)
     right_there = correct(tuned_on, files.load_labels("tuning", name))

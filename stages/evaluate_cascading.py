@@ -7,6 +7,7 @@ from eco.cascading import run_cascade
 from eco.confidence import confidence, correct, predictions
 from eco.errors import TargetError, reported
 from eco.footprint import bill
+from eco.intervals import Readings
 from eco.scoring import by_class, confusion_rows, operating_point, worst_class
 
 
@@ -37,14 +38,14 @@ def main() -> None:
     settings = params.load()
     name, pool, batch_size = settings.data.name, settings.pool, settings.energy.batch_size
     energy_j = files.load_energy(files.ENERGY, pool, batch_size, "benchmark")
-    readings_j = files.load_readings(files.ENERGY, pool, batch_size, "benchmark")
+    readings = Readings(*files.load_readings(files.ENERGY, pool, batch_size, "benchmark"))
     models, thresholds = chosen(settings, energy_j)
     active = [pool.index(model) for model in models]
     probabilities, y = files.load_predictions(pool, "test", name), files.load_labels("test", name)
     right, labels = correct(probabilities, y), predictions(probabilities)
     sure = confidence(probabilities, settings.cascading.confidence)
     answered_by, ran = run_cascade(sure, active, thresholds)
-    point = operating_point(answered_by, ran, right, energy_j, readings_j, pool)
+    point = operating_point(answered_by, ran, right, energy_j, readings, pool)
     samples, class_names = np.arange(len(y)), files.load_class_names(name)
     classes = by_class(right[samples, answered_by], right, ran, energy_j, y, class_names)
     training_j = files.load_training_j(pool, settings.energy.watts_per_core)

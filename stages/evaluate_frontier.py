@@ -9,6 +9,7 @@ from eco.baselines import agreement
 from eco.cascading import cascade_ran, run_cascade, shared_threshold_curve
 from eco.confidence import confidence, correct, predictions
 from eco.errors import TargetError, reported
+from eco.intervals import Readings
 from eco.scoring import (
     accuracy_gain,
     by_class,
@@ -30,7 +31,7 @@ def main() -> None:
     name, pool, signal = settings.data.name, settings.pool, settings.cascading.confidence
     chain, goal, batch_size = settings.cascading, settings.tuning, settings.energy.batch_size
     energy_j = files.load_energy(files.ENERGY, pool, batch_size, "benchmark")
-    readings_j = files.load_readings(files.ENERGY, pool, batch_size, "benchmark")
+    readings = Readings(*files.load_readings(files.ENERGY, pool, batch_size, "benchmark"))
     probabilities, y = files.load_predictions(pool, "test", name), files.load_labels("test", name)
     right, labels = correct(probabilities, y), predictions(probabilities)
     sure, samples = confidence(probabilities, signal), np.arange(len(y))
@@ -47,7 +48,7 @@ def main() -> None:
 
     def score(strategy: str, name: str, setting: tuning.Setting) -> dict[str, Any]:
         by, ran = run(setting)
-        point = operating_point(by, ran, right, energy_j, readings_j, pool)
+        point = operating_point(by, ran, right, energy_j, readings, pool)
         classes = by_class(right[samples, by], right, ran, energy_j, y, class_names)
         point["worst_class"] = worst_class(classes)
         listed = [pool[i] for i in setting.chain]

@@ -8,6 +8,7 @@ from eco import files, params, tuning
 from eco.cascading import run_cascade
 from eco.confidence import confidence, correct
 from eco.errors import TargetError, reported
+from eco.intervals import Readings
 from eco.routing import POLICIES, Policy, routed_ran, run_policy
 from eco.scoring import Selector, accuracy_gain, operating_point
 
@@ -18,9 +19,9 @@ def main() -> None:
     name, pool, batch_size = settings.data.name, settings.pool, settings.energy.batch_size
     files.check_comparable(files.ENERGY, files.ROUTER_ENERGY, "benchmark_router")
     energy_j = files.load_energy(files.ENERGY, pool, batch_size, "benchmark")
-    readings_j = files.load_readings(files.ENERGY, pool, batch_size, "benchmark")
+    readings = Readings(*files.load_readings(files.ENERGY, pool, batch_size, "benchmark"))
     measured = (files.ROUTER_ENERGY, files.ROUTERS, batch_size, "benchmark_router")
-    pairs = zip(files.load_energy(*measured), files.load_readings(*measured).T, strict=True)
+    pairs = zip(files.load_energy(*measured), files.load_readings(*measured)[0].T, strict=True)
     selectors = dict(zip(files.ROUTERS, [Selector(float(j), r) for j, r in pairs], strict=True))
     probabilities = {s: files.load_predictions(pool, s, name) for s in ("tuning", "test")}
     right = {s: correct(p, files.load_labels(s, name)) for s, p in probabilities.items()}
@@ -43,9 +44,7 @@ def main() -> None:
         selector: Selector,
         tuning_j: float,
     ) -> None:
-        point = operating_point(
-            answered_by, ran, right["test"], energy_j, readings_j, pool, selector
-        )
+        point = operating_point(answered_by, ran, right["test"], energy_j, readings, pool, selector)
         against = {}
         within = [cascade for cascade in cascades if cascade.energy_j <= tuning_j]
         if within:  # the best cascade for the energy that the router needed on the tuning images

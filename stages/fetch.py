@@ -9,12 +9,14 @@ def main() -> None:
     settings = params.load()
     name = settings.data.name
     shares = settings.data.shares.model_dump()
-    splits = data.load_splits(name, settings.data.folder, shares, settings.seed, announce=print)
+    splits, class_names = data.load_splits(
+        name, settings.data.path, shares, settings.seed, announce=print
+    )
     for split, (X, y) in splits.items():
         files.save_images(split, name, X, y)
         print(f"{split:13} {len(X):6} images of {X.shape[1]} x {X.shape[2]} pixels")
     labels = {split: splits[split].y for split in files.PREDICTED}
-    files.save_labels(name, data.CLASS_NAMES[name], **labels)
+    files.save_labels(name, class_names, **labels)
 
 
 if __name__ == "__main__":

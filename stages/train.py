@@ -15,9 +15,8 @@ def main(model: str = "") -> None:
     X, y = files.load_images("train", name)
     X_watched, y_watched = files.load_images("calibration", name)
     begin, cpu = time.monotonic(), time.process_time()
-    trained = pool.train(
-        section.pop("kind"), section, X, y, X_watched, y_watched, settings.seed, print
-    )
+    kind = section.pop("kind")
+    trained = pool.train(kind, section, X, y, X_watched, y_watched, settings.seed, print)
     seconds, cpu_s = time.monotonic() - begin, time.process_time() - cpu
     with files.replacing(files.trained_path(model)) as stream:
         stream.write(trained.graph.SerializeToString())

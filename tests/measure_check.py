@@ -55,12 +55,14 @@ def compare(runs: Sequence[Mapping[str, Any]], reference: str) -> str:
     neighbours = [run["provenance"]["neighbours_mean_cores"] for run in runs]
     floors = [run["provenance"]["floor_share_of_window"] for run in runs]
     seconds = [run["provenance"]["seconds"] for run in runs]
-    upside_down = misranked(by_key)
+    upside_down, seen = misranked(by_key), drift(by_key)
     lines += [
         f"rankings that contradict each other beyond their intervals: {upside_down or 'none'}",
         f"ratios to {reference} apart: median {np.median(apart):.1%}, largest {max(apart):.1%}",
         f"a run's interval holds a later run's figure in {held} of {cases} cases "
         f"({held / cases:.0%})",
+        f"beyond their rounds the runs differ by {seen:.1%} (half-width of 95 %): that or more is "
+        "what energy.drift in params.yaml should be on this machine",
         f"the tracker's overhead is {max(floors):.2%} of a window or less",
         f"seconds per run: {', '.join(f'{s:.0f}' for s in seconds)}",
         f"cores that neighbours kept busy, run by run: "
@@ -75,6 +77,22 @@ def compare(runs: Sequence[Mapping[str, Any]], reference: str) -> str:
             "single run are too narrow for that. Measure again when nothing else runs."
         )
     return "\n".join(lines)
+
+
+def drift(by_key: Sequence[Mapping[tuple[str, int], Row]]) -> float:
+    """Half-width, as a share, by which a later run differs from an earlier one beyond its rounds.
+
+    Of each figure the variance between the runs, less what the rounds within them explain, pooled
+    over the figures; a difference of two runs has twice that variance.
+    """
+    between = []
+    for key in by_key[0]:
+        rows = [run[key] for run in by_key]
+        figures = np.array([row["energy_j"] for row in rows]) / rows[0]["energy_j"]
+        # A half-width is that of a difference of two runs: of one run it is less by root 2.
+        within = [row["half_width_by_rounds"] / (1.96 * np.sqrt(2)) for row in rows]
+        between.append(figures.var(ddof=1) - np.mean(np.square(within)))
+    return float(1.96 * np.sqrt(2 * max(0.0, np.mean(between))))
 
 
 def misranked(by_key: Sequence[Mapping[tuple[str, int], Row]]) -> str:

@@ -81,7 +81,7 @@ def test_if_every_source_fails_each_is_listed_with_its_reason():
     assert "offline: no connection" in message
     assert "damaged: labels is not the published file" in message
     assert "images.gz, labels.gz" in message
-    assert "data.folder" in message
+    assert "data.path" in message
     assert "make quick" in message
 
 
@@ -145,7 +145,10 @@ SHARES = {"calibration": 0.1, "tuning": 0.1, "certification": 0.1}
 
 
 def test_the_splits_of_digits_are_disjoint_stratified_and_repeatable():
-    splits, again = (data.load_splits("digits", "", SHARES, 42, print) for _ in range(2))
+    (splits, names), (again, _) = (
+        data.load_splits("digits", "", SHARES, 42, print) for _ in range(2)
+    )
+    assert names == list("0123456789")
     assert [len(split.X) for split in splits.values()] == [942, 135, 135, 135, 450]
     for name, (X, y) in splits.items():
         assert X.dtype == y.dtype == np.uint8
@@ -160,7 +163,7 @@ def test_the_splits_of_digits_are_disjoint_stratified_and_repeatable():
 def test_what_is_trained_on_depends_on_how_much_is_held_out_only():
     one = {"calibration": 0.05, "tuning": 0.08, "certification": 0.07}
     other = {"calibration": 0.08, "tuning": 0.05, "certification": 0.07}
-    a, b = (data.load_splits("digits", "", shares, 42, print) for shares in (one, other))
+    a, b = (data.load_splits("digits", "", shares, 42, print)[0] for shares in (one, other))
     assert (a["train"].X == b["train"].X).all()
 
 
@@ -170,5 +173,88 @@ def test_a_split_too_small_for_every_class_is_refused():
 
 
 def test_another_seed_gives_another_split():
-    a, b = (data.load_splits("digits", "", SHARES, seed, print) for seed in (1, 2))
+    a, b = (data.load_splits("digits", "", SHARES, seed, print)[0] for seed in (1, 2))
     assert (a["test"].y != b["test"].y).any()
+
+
+class TestOwnData:
+    """An .npz, or a folder of IDX files, that `data.path` names."""
+
+    def arrays(self, n=300, n_classes=3):
+        random = np.random.default_rng(0)
+        y = np.arange(n) % n_classes
+        X = random.integers(0, 40, (n, 5, 6)).astype(np.uint8)
+        X[np.arange(n), y, 0] = 255
+        return X, y
+
+    def splits(self, path):
+        return data.load_splits("letters", str(path), SHARES, 1, print)
+
+    def test_an_npz_with_train_and_test(self, tmp_path):
+        X, y = self.arrays()
+        np.savez(tmp_path / "own.npz", X_train=X[:200], y_train=y[:200], X_test=X[200:],
+                 y_test=y[200:], class_names=["a", "b", "c"])  # fmt: skip
+        splits, names = self.splits(tmp_path / "own.npz")
+        assert names == ["a", "b", "c"]
+        assert (X[200:] == splits["test"].X).all()
+        assert sum(len(split.y) for split in splits.values()) == 300
+        assert {split.y.dtype for split in splits.values()} == {np.dtype(np.uint8)}
+
+    def test_an_npz_whose_quarter_becomes_test(self, tmp_path):
+        X, y = self.arrays()
+        np.savez_compressed(tmp_path / "own.npz", X=X[..., None], y=y)
+        splits, names = self.splits(tmp_path / "own.npz")
+        assert names == ["0", "1", "2"]
+        assert len(splits["test"].X) == 75
+        assert splits["train"].X.shape[1:] == (5, 6)
+
+    def test_a_folder_of_idx_files(self, tmp_path):
+        X, y = self.arrays()
+        y = y.astype(np.uint8)
+        for name, array in zip(data.SHA256, (X[:200], y[:200], X[200:], y[200:]), strict=True):
+            (tmp_path / f"{name}.gz").write_bytes(gzip.compress(idx(array), mtime=0))
+        splits, _ = self.splits(tmp_path)
+        assert (splits["test"].y == y[200:]).all()
+
+    @pytest.mark.parametrize(
+        ("change", "told"),
+        [
+            ({"X": np.full((300, 5, 6), np.nan)}, r"uint8 array .* got float64.*astype\('uint8'\)"),
+            ({"X": np.zeros((300, 30), np.uint8)}, r"\(n_samples, height, width\)"),
+            ({"X": np.zeros((0, 5, 6), np.uint8), "y": np.zeros(0, int)}, "at least one"),
+            ({"y": np.zeros(300, int)}, "two classes at least"),
+            ({"y": np.zeros(299, int)}, "one for each of 300 images"),
+            ({"y": np.arange(300) % 3 - 1}, "labels must be whole numbers"),
+            ({"y": np.arange(300) % 3 * 2}, r"0 to k - 1.*\[0, 2, 4\]"),
+            ({"y": np.array(["a", "b", "c"] * 100)}, "labels must be whole numbers"),
+            ({"class_names": np.array(["a"])}, "each of the 3 classes"),
+        ],
+    )
+    def test_what_is_no_data_set_is_told_what_it_lacks(self, tmp_path, change, told):
+        X, y = self.arrays()
+        np.savez(tmp_path / "own.npz", **({"X": X, "y": y} | change))
+        with pytest.raises(DataError, match=told):
+            self.splits(tmp_path / "own.npz")
+
+    def test_arrays_of_other_names_are_listed(self, tmp_path):
+        np.savez(tmp_path / "own.npz", images=np.zeros(3))
+        with pytest.raises(DataError, match=r"X_train.*it holds images"):
+            self.splits(tmp_path / "own.npz")
+
+    def test_a_pickle_is_not_loaded(self, tmp_path):
+        np.savez(tmp_path / "own.npz", X=np.array([{}], object), y=np.zeros(1, int))
+        with pytest.raises(DataError, match="without pickles"):
+            self.splits(tmp_path / "own.npz")
+
+    def test_a_file_that_is_not_there(self, tmp_path):
+        with pytest.raises(DataError, match=r"own\.npz does not exist"):
+            self.splits(tmp_path / "own.npz")
+
+    def test_garbage(self, tmp_path):
+        (tmp_path / "own.npz").write_bytes(b"PK garbage")
+        with pytest.raises(DataError, match=r"is not an \.npz"):
+            self.splits(tmp_path / "own.npz")
+
+    def test_a_folder_without_the_files(self, tmp_path):
+        with pytest.raises(DataError, match="each with or without"):
+            self.splits(tmp_path)

@@ -30,12 +30,13 @@ class FakeMeter:
             self.spent_j += joules_per_sample * batch_size
             self.order.append(name)
 
-        return Workload(name, batch_size, call)
+        return Workload(name, batch_size, lambda: call)
 
     def window(self, work):
         before = self.spent_j
         self.order.append("|")
         work()
+        self.order.append(";")
         self.windows += 1
         true_j = (self.spent_j - before) * (1 + self.noise * self.random.standard_normal())
         return Window(
@@ -48,7 +49,7 @@ class FakeMeter:
 
 @pytest.fixture(autouse=True)
 def few_calls(monkeypatch):
-    monkeypatch.setattr(energy, "_repeats", lambda workload: 10)
+    monkeypatch.setattr(energy, "_repeats", lambda call: 10)
 
 
 def rows(result):
@@ -62,7 +63,7 @@ def test_an_exact_meter_gives_exact_joules_per_sample():
         for name, joules in (("light", 1e-6), ("heavy", 1e-3))
         for batch in (1, 32)
     ]
-    result = measure(workloads, meter, 0.03, 10, print)
+    result = measure(workloads, meter, 0.03, 0.0, 10, print)
     for (name, _), row in rows(result).items():
         assert row["energy_j"] == pytest.approx({"light": 1e-6, "heavy": 1e-3}[name])
         assert row["energy_j_low"] == pytest.approx(row["energy_j"])
@@ -77,14 +78,14 @@ def test_an_exact_meter_gives_exact_joules_per_sample():
 def test_workloads_take_turns_round_by_round():
     meter = FakeMeter()
     workloads = [meter.workload(name, 1, 1e-3) for name in "ab"]
-    measure(workloads, meter, 0.03, 10, print)
-    windows = [w[0] if w else "" for w in "".join(meter.order).split("|")[1:]]
-    assert "".join(w or "-" for w in windows[1:9]) == "-ab-ba-a"
+    measure(workloads, meter, 0.03, 0.0, 10, print)
+    inside = [part.split(";")[0] for part in "".join(meter.order).split("|")[1:]]
+    assert "".join(calls[:1] or "-" for calls in inside[1:9]) == "-ab-ba-a"
 
 
 def test_rounds_go_on_until_every_interval_is_narrow():
     meter = FakeMeter(noise=0.05)
-    result = measure([meter.workload("a", 1, 1e-3)], meter, 0.02, 1e9, print)
+    result = measure([meter.workload("a", 1, 1e-3)], meter, 0.02, 0.0, 1e9, print)
     (row,) = result["measurements"]
     assert result["provenance"]["rounds"] > energy.MIN_ROUNDS
     assert (row["energy_j_high"] - row["energy_j_low"]) / 2 <= 0.02 * row["energy_j"]
@@ -92,7 +93,7 @@ def test_rounds_go_on_until_every_interval_is_narrow():
 
 def test_a_spent_budget_is_said_and_the_wide_interval_flagged():
     meter = FakeMeter(noise=0.2)
-    result = measure([meter.workload("a", 1, 1e-3)], meter, 1e-6, 0.0, print)
+    result = measure([meter.workload("a", 1, 1e-3)], meter, 1e-6, 0.0, 0.0, print)
     assert result["provenance"]["stopped_because"] == "the budget is spent"
     assert result["measurements"][0]["flags"] == "wide interval"
 
@@ -101,7 +102,7 @@ def test_nominal_95_percent_intervals_cover_the_truth_about_as_often():
     covered = 0
     for seed in range(200):
         meter = FakeMeter(noise=0.05, seed=seed)
-        result = measure([meter.workload("a", 1, 1e-3)], meter, 0.03, 1e9, lambda _: None)
+        result = measure([meter.workload("a", 1, 1e-3)], meter, 0.03, 0.0, 1e9, lambda _: None)
         (row,) = result["measurements"]
         covered += row["energy_j_low"] <= 1e-3 <= row["energy_j_high"]
     assert covered >= 0.88 * 200
@@ -109,7 +110,7 @@ def test_nominal_95_percent_intervals_cover_the_truth_about_as_often():
 
 def test_windows_that_disagree_with_the_clock_do_not_count():
     meter = FakeMeter(wrong=lambda n: 2.0 if n % 7 == 0 else 1.0)
-    result = measure([meter.workload("a", 1, 1e-1)], meter, 1e-9, 0.0, print)
+    result = measure([meter.workload("a", 1, 1e-1)], meter, 1e-9, 0.0, 0.0, print)
     (row,) = result["measurements"]
     assert row["energy_j"] == pytest.approx(1e-1)
     assert row["windows_rejected"] > 0
@@ -117,7 +118,7 @@ def test_windows_that_disagree_with_the_clock_do_not_count():
 
 def test_a_disturbed_window_is_measured_again_at_once():
     meter = FakeMeter(wrong=lambda n: 2.0 if n in (5, 10) else 1.0)
-    result = measure([meter.workload("a", 1, 1e-1)], meter, 0.03, 10, print)
+    result = measure([meter.workload("a", 1, 1e-1)], meter, 0.03, 0.0, 10, print)
     (row,) = result["measurements"]
     assert row["windows_rejected"] == 2
     assert len(row["readings_j"]) == result["provenance"]["rounds"] == energy.MIN_ROUNDS
@@ -127,7 +128,7 @@ def test_a_disturbed_window_is_measured_again_at_once():
 
 def test_a_round_without_an_undisturbed_window_is_left_out():
     meter = FakeMeter(wrong=lambda n: 2.0 if n in (3, 4, 5) else 1.0)
-    result = measure([meter.workload("a", 1, 1e-1)], meter, 0.03, 10, print)
+    result = measure([meter.workload("a", 1, 1e-1)], meter, 0.03, 0.0, 10, print)
     (row,) = result["measurements"]
     assert row["readings_j"].count(None) == 1
     assert row["energy_j"] == pytest.approx(1e-1)
@@ -135,7 +136,7 @@ def test_a_round_without_an_undisturbed_window_is_left_out():
 
 def test_busy_neighbours_are_flagged():
     meter = FakeMeter(neighbours=0.9)
-    result = measure([meter.workload("a", 1, 1e-1)], meter, 0.03, 10, print)
+    result = measure([meter.workload("a", 1, 1e-1)], meter, 0.03, 0.0, 10, print)
     assert result["measurements"][0]["flags"] == "busy neighbours"
     assert result["provenance"]["neighbours_mean_cores"] == pytest.approx(0.9)
 
@@ -143,21 +144,21 @@ def test_busy_neighbours_are_flagged():
 def test_a_meter_that_always_disagrees_is_refused():
     meter = FakeMeter(wrong=lambda n: 2.0)
     with pytest.raises(MeasurementError, match="disagree"):
-        measure([meter.workload("a", 1, 1e-1)], meter, 1e-9, 1e9, print)
+        measure([meter.workload("a", 1, 1e-1)], meter, 1e-9, 0.0, 1e9, print)
 
 
 @pytest.mark.parametrize("reading", [float("nan"), float("inf"), -1.0])
 def test_a_reading_that_is_no_energy_is_refused(reading):
     meter = FakeMeter(wrong=lambda n: reading)
     with pytest.raises(MeasurementError, match="energy can't be measured"):
-        measure([meter.workload("a", 1, 1e-1)], meter, 0.03, 10, print)
+        measure([meter.workload("a", 1, 1e-1)], meter, 0.03, 0.0, 10, print)
 
 
 def test_a_meter_that_reads_nothing_is_refused():
     meter = FakeMeter()
     meter.watts_per_core = None
     with pytest.raises(MeasurementError, match="no energy at all"):
-        measure([meter.workload("a", 1, 0.0)], meter, 0.03, 0, print)
+        measure([meter.workload("a", 1, 0.0)], meter, 0.03, 0.0, 0, print)
 
 
 class TestCodeCarbon:
@@ -214,3 +215,68 @@ class TestCodeCarbon:
         monkeypatch.setattr("codecarbon.core.cpu.is_rapl_available", lambda *a: False)
         with pytest.raises(MeasurementError, match=r"energy\.mode is rapl"):
             CodeCarbonMeter("FRA", WATTS, "rapl")
+
+
+def test_every_round_loads_a_workload_anew_and_warms_it_up_outside_the_window():
+    loaded = []
+
+    def load():
+        loaded.append(0)
+
+        def call():
+            loaded[-1] += 1
+
+        return call
+
+    result = measure([Workload("a", 1, load)], BilledByCalls(loaded), 0.03, 0.0, 10, print)
+    assert loaded == [11] * result["provenance"]["rounds"]
+    assert result["measurements"][0]["energy_j"] == pytest.approx(1.0)
+
+
+class BilledByCalls(FakeMeter):
+    """Bills a joule per call."""
+
+    def __init__(self, loaded):
+        super().__init__()
+        self.loaded = loaded
+
+    def window(self, work):
+        before = sum(self.loaded)
+        work()
+        joules = float(sum(self.loaded) - before)
+        return Window(joules, 0.0, 0.0, joules / WATTS, 0.5, 0.0)
+
+
+def test_a_drift_between_runs_widens_intervals_that_the_rounds_call_narrow():
+    meter = FakeMeter()
+    result = measure([meter.workload("a", 1, 1e-3)], meter, 0.03, 0.05, 10, print)
+    (row,) = result["measurements"]
+    assert row["energy_j_high"] == pytest.approx(1.05e-3)
+    assert row["half_width_by_rounds"] == pytest.approx(0, abs=1e-12)
+    assert row["flags"] == ""
+    assert result["provenance"]["drift"] == 0.05
+
+
+def test_batches_go_round_and_go_on_where_the_last_load_stopped():
+    seen = []
+    load = energy.in_turn(lambda: lambda batch: seen.append(batch.tolist()), np.arange(5), 2)
+    first = load()
+    first()
+    second = load()
+    second()
+    second()
+    assert seen == [[0, 1], [2, 3], [0, 1]]
+
+
+def test_shares_are_paired_round_by_round():
+    def row(name, readings):
+        return {
+            "name": name, "batch_size": 1, "energy_j": 1.0, "energy_j_low": 1.0,
+            "energy_j_high": 1.0, "flags": "", "wall_s": 0.5, "readings_j": readings,
+        }  # fmt: skip
+
+    slow = [1.0, 2.0, 4.0, 1.0, None]
+    rows = energy.shares([row("all", slow), row("half", [0.5, 1.0, 2.0, 0.5, 9.0])], "all")
+    assert [r["energy_share"] for r in rows] == [1.0, 0.5]
+    assert rows[1]["energy_share_high"] == pytest.approx(0.5)
+    assert rows[1]["samples_per_s"] == 2.0

@@ -180,7 +180,8 @@ def energy_file(path, **provenance):
 
 def test_readings_come_round_by_round_with_gaps():
     energy_file(files.ENERGY)
-    readings = files.load_readings(files.ENERGY, ["light"], 1, "benchmark")
+    readings, drift = files.load_readings(files.ENERGY, ["light"], 1, "benchmark")
+    assert drift == 0.0
     assert readings.shape == (3, 1)
     assert np.isnan(readings[1, 0])
     with pytest.raises(FileError, match="equally many readings_j"):

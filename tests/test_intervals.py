@@ -6,6 +6,7 @@ from scipy.stats import bootstrap, mstats
 
 from eco.intervals import (
     TRIM,
+    Readings,
     bootstrap_means,
     not_told_apart,
     percentile_interval,
@@ -60,7 +61,7 @@ def test_few_readings_have_no_interval():
 
 def test_what_slows_a_whole_round_cancels_in_the_share():
     speed = np.random.default_rng(0).uniform(1, 2, 30)
-    found = strategy_half_widths(np.array([1.0, 0.2]), np.outer(speed, [1.0, 10.0]))
+    found = strategy_half_widths(np.array([1.0, 0.2]), Readings(np.outer(speed, [1.0, 10.0])))
     assert found["energy_j"] > 0.05 * 3.0
     assert found["energy_share"] < 1e-9
 
@@ -74,7 +75,7 @@ def test_the_interval_covers_the_true_energy_about_as_often_as_it_says():
         router_j = 2.0 * (1 + 0.05 * random.standard_normal(15))
         means = np.array([trimmed_mean(column)[0] for column in readings_j.T])
         energy_j = runs @ means + trimmed_mean(router_j)[0]
-        found = strategy_half_widths(runs, readings_j, router_j)
+        found = strategy_half_widths(runs, Readings(readings_j), router_j)
         covered += abs(energy_j - (runs @ truth + 2.0)) <= found["energy_j"]
         share = (runs @ truth + 2.0) / 100
         covered_share += abs(energy_j / means[-1] - share) <= found["energy_share"]
@@ -84,7 +85,7 @@ def test_the_interval_covers_the_true_energy_about_as_often_as_it_says():
 
 def test_a_model_that_never_runs_adds_no_uncertainty():
     readings_j = np.array([[1.0, 5.0, 9.0], [1.0, 50.0, 9.0], [1.0, np.nan, 9.0]])
-    found = strategy_half_widths(np.array([1.0, 0.0, 0.5]), readings_j)
+    found = strategy_half_widths(np.array([1.0, 0.0, 0.5]), Readings(readings_j))
     assert found["energy_j"] == pytest.approx(0)
 
 
@@ -109,4 +110,19 @@ def test_a_permutation_of_samples_changes_no_interval():
 def test_models_within_the_noise_are_not_told_apart():
     random = np.random.default_rng(2)
     readings_j = np.array([1.0, 1.001, 2.0]) * (1 + 0.05 * random.standard_normal((20, 3)))
-    assert not_told_apart(readings_j, ["tiny", "small", "medium"]) == ["tiny and small"]
+    assert not_told_apart(Readings(readings_j), ["tiny", "small", "medium"]) == ["tiny and small"]
+
+
+def test_a_drift_between_runs_widens_what_it_must():
+    readings_j = np.outer(np.ones(9), [1.0, 10.0, 100.0])
+    quiet, drifting = (Readings(readings_j, drift) for drift in (0.0, 0.05))
+    runs = np.array([1.0, 0.2, 0.1])
+    assert strategy_half_widths(runs, quiet)["energy_share"] == pytest.approx(0, abs=1e-12)
+    found = strategy_half_widths(runs, drifting)
+    assert found["energy_j"] == pytest.approx(0.05 * 13)
+    assert found["energy_share"] == pytest.approx(0.05 * 0.13)
+    # The last model alone is its own reference, whatever the machine does.
+    assert strategy_half_widths(np.array([0, 0, 1.0]), drifting)["energy_share"] == 0
+    close = Readings(np.outer(np.ones(9), [1.0, 1.03]), 0.05)
+    assert not_told_apart(close, ["a", "b"]) == ["a and b"]
+    assert not_told_apart(Readings(close.per_round_j), ["a", "b"]) == []

@@ -12,7 +12,8 @@ from tests.test_layers import eco_imports
 YAML_SAFE = YAML(typ="safe")
 PIPELINE = YAML_SAFE.load((REPOSITORY / "dvc.yaml").read_text())
 PARAMS = YAML_SAFE.load((REPOSITORY / "params.yaml").read_text())
-STAGES = PIPELINE["stages"]
+# What a stage over several models says of each stands under `do`.
+STAGES = {name: stage.get("do", stage) for name, stage in PIPELINE["stages"].items()}
 SECTIONS = set(PARAMS) - {"pool", "models"}
 
 
@@ -26,6 +27,11 @@ def reached(path):
     found, new = set(), {path}
     while new:
         modules = {REPOSITORY / "eco" / f"{name}.py" for file in new for name in eco_imports(file)}
+        if REPOSITORY / "eco/pool.py" in modules:  # it loads kinds by name
+            kinds = (REPOSITORY / "eco/kinds").glob("*.py")
+            modules |= {
+                REPOSITORY / "eco" / f"{name}.py" for kind in kinds for name in eco_imports(kind)
+            }
         new = {module for module in modules if module.exists()} - found
         found |= new
     return {str(module.relative_to(REPOSITORY)) for module in found}
@@ -47,6 +53,8 @@ class TestStage:
     def test_it_depends_on_the_code_that_it_runs(self, stage):
         script = REPOSITORY / "stages" / f"{stage}.py"
         code = {path for path in paths(stage, "deps") if path.endswith(".py")}
+        assert ("eco/kinds/${item.kind}.py" in code) == (stage == "train")
+        code -= {"eco/kinds/${item.kind}.py"}
         assert code == reached(script) | {f"stages/{stage}.py"}
 
     def test_it_depends_on_exact_files(self, stage):

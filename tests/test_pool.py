@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
-from eco import pool, router
+from eco import networks, pool, router
 from eco.data import load_splits
 from eco.errors import FileError
 from eco.inference import Session
-from eco.params import Network
+from eco.params import SCHEMAS, Network
+from tests.conftest import REPOSITORY
 
 LEARNING = {
     "epochs": 4,
@@ -21,9 +22,11 @@ SETTINGS = {
     "logistic_regression": {"C": 1.0, "max_iter": 50, "pixels": "square_root"},
     "random_forest": {"n_estimators": 5, "min_samples_leaf": 2},
     "mlp": {"units": [32, 16], "dropout": 0.1, **LEARNING},
-    "cnn": {"filters": [8, 16], "small_epochs": 2, **LEARNING},
-    "separable_cnn": {"filters": [8, 16], "blocks": 2, "small_epochs": 0, **LEARNING, "epochs": 10},
-}
+    "cnn": {
+        "stem": "pooled", "stem_filters": 8, "filters": [8, 16], "strides": [1, 2],
+        "small_epochs": 2, **LEARNING,
+    },
+}  # fmt: skip
 
 
 SHARES = {"calibration": 0.1, "tuning": 0.1, "certification": 0.1}
@@ -31,7 +34,7 @@ SHARES = {"calibration": 0.1, "tuning": 0.1, "certification": 0.1}
 
 @pytest.fixture(scope="module")
 def digits():
-    return load_splits("digits", "", SHARES, 42, print)
+    return load_splits("digits", "", SHARES, 42, print)[0]
 
 
 def trained(kind, digits, seed=42):
@@ -43,7 +46,8 @@ def trained(kind, digits, seed=42):
 
 
 def test_every_kind_of_the_schema_can_be_trained_and_no_other():
-    assert set(SETTINGS) == set(pool.CLASSIFIERS) | set(pool.NETWORKS)
+    kinds = {p.stem for p in (REPOSITORY / "eco/kinds").glob("*.py")} - {"__init__"}
+    assert set(SETTINGS) == kinds == set(SCHEMAS)
     assert set(LEARNING) == set(Network.model_fields)
 
 
@@ -74,7 +78,7 @@ def test_another_seed_gives_another_model(kind, digits):
 def test_shifts_move_an_image_and_keep_its_ink_inside_the_margin():
     X = np.zeros((200, 8, 8), np.uint8)
     X[:, 3, 4] = 255
-    shifted = pool.augmented(X, 2, mirror=False, random=np.random.default_rng(0))
+    shifted = networks.augmented(X, 2, mirror=False, random=np.random.default_rng(0))
     assert shifted.shape == X.shape
     assert (shifted.sum(axis=(1, 2)) == 255).all()
     rows, columns = np.nonzero(shifted)[1:]
@@ -84,7 +88,7 @@ def test_shifts_move_an_image_and_keep_its_ink_inside_the_margin():
 def test_a_mirror_swaps_left_and_right_half_of_the_time():
     X = np.zeros((1000, 4, 4), np.uint8)
     X[:, 1, 0] = 9
-    mirrored = pool.augmented(X, 0, mirror=True, random=np.random.default_rng(0))
+    mirrored = networks.augmented(X, 0, mirror=True, random=np.random.default_rng(0))
     assert 400 < (mirrored[:, 1, 3] == 9).sum() < 600
     assert ((mirrored[:, 1, 3] == 9) ^ (mirrored[:, 1, 0] == 9)).all()
 

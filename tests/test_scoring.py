@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eco.confidence import correct
+from eco.intervals import Readings
 from eco.scoring import (
     Selector,
     accuracy_gain,
@@ -23,7 +24,7 @@ POOL = ["light", "mid", "heavy"]
 
 def readings(table, rounds=5):
     """Rounds that all read the same."""
-    return np.tile(table["energy_j"], (rounds, 1))
+    return Readings(np.tile(table["energy_j"], (rounds, 1)))
 
 
 def test_a_reader_can_check_the_table(table):
@@ -147,7 +148,9 @@ def test_the_interval_of_the_loss_is_paired(table):
 def test_a_noisy_measurement_widens_the_energy_and_not_the_accuracy(table):
     noise = 1 + 0.3 * np.random.default_rng(0).standard_normal((9, 3))
     quiet = operating_point(*many(0), table["energy_j"], readings(table), POOL)
-    noisy = operating_point(*many(0), table["energy_j"], readings(table, 9) * noise, POOL)
+    noisy = operating_point(
+        *many(0), table["energy_j"], Readings(readings(table, 9).per_round_j * noise), POOL
+    )
     assert noisy["accuracy_high"] == quiet["accuracy_high"]
     width = quiet["energy_share_high"] - quiet["energy_share_low"]
     assert noisy["energy_share_high"] - noisy["energy_share_low"] > 1.3 * width

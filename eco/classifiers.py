@@ -1,0 +1,62 @@
+"""Models of the pool that scikit-learn trains, on rows of pixels."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eco import graphs
+
+Array = NDArray[Any]
+
+
+def scaled(X: Array) -> Array:
+    """Pixels as float32 in [0, 1]: what every model learns from and its graph computes."""
+    return X.astype(np.float32) / np.float32(255)
+
+
+def flattened(X: Array, pixels: str) -> Array:
+    """Images as rows of scaled pixels, or of their square roots, which brings out dark ones."""
+    rows = scaled(X).reshape(len(X), -1)
+    return np.sqrt(rows) if pixels == "square_root" else rows
+
+
+class Classifier:
+    """A model of the pool around a scikit-learn classifier: say which in `estimator`."""
+
+    pixels = "linear"
+
+    def estimator(self, seed: int) -> Any:
+        """The classifier before it has learnt."""
+        raise NotImplementedError
+
+    def fit(
+        self,
+        X: Array,
+        y: Array,
+        X_watched: Array,
+        y_watched: Array,
+        seed: int,
+        announce: Callable[[str], None],
+    ) -> list[dict[str, Any]]:
+        """Learn, and give the training curve, as `eco.pool.Model` asks."""
+        self.shape = X.shape[1:]
+        self.fitted = self.estimator(seed)
+        announce(f"fitting {self.fitted}")
+        rows = flattened(X, self.pixels)
+        self.fitted.fit(rows, y)
+        watched = flattened(X_watched, self.pixels)
+        return [self._scores("train", rows, y), self._scores("held out", watched, y_watched)]
+
+    def graph(self) -> Any:
+        """The ONNX graph from images to probabilities."""
+        return graphs.export_classifier(self.fitted, self.shape, "probabilities", self.pixels)
+
+    def _scores(self, split: str, rows: Array, y: Array) -> dict[str, Any]:
+        from sklearn.metrics import log_loss
+
+        p, classes = self.fitted.predict_proba(rows), self.fitted.classes_
+        accuracy = float((classes[p.argmax(axis=1)] == y).mean())
+        loss = float(log_loss(y, p, labels=classes))
+        return {"epoch": 1, "split": split, "accuracy": accuracy, "loss": loss}

@@ -1,0 +1,240 @@
+"""The strategies, executed: each model runs on the samples that still need an answer, no others.
+
+A model is anything that is called with a batch of samples and gives their probabilities, so the
+same engine serves ONNX graphs and scikit-learn classifiers. It decides exactly as the arithmetic
+in `eco.cascading` and `eco.routing` does on stored probabilities, which are rounded alike.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eco.confidence import confidence
+from eco.errors import ModelError
+
+Array = NDArray[Any]
+Model = Callable[[Any], Array]
+Signal = Literal["max_probability", "margin", "entropy"]
+
+#: Samples given to a model in one call: what the caches of a core hold, and enough that the call
+#: itself costs nothing. Measured, not assumed: see `energy.batch_sizes`.
+CALL_SIZE = 256
+
+
+class Answers(NamedTuple):
+    """What a strategy answered, and at whose expense.
+
+    ``probabilities``: (n_samples, n_classes) of the model that answered; ``answered_by``:
+    (n_samples,) its index; ``confidence``: (n_samples,) its confidence; ``ran``: (n_samples,
+    n_models) bool, which models ran.
+    """
+
+    probabilities: Array
+    answered_by: Array
+    confidence: Array
+    ran: Array
+
+    @property
+    def labels(self) -> Array:
+        """Index of the class that is answered, (n_samples,) int64; ties as stored ones are cut."""
+        labels: Array = self.probabilities.round(4).argmax(axis=1)
+        return labels
+
+
+class Cascade:
+    """Models in turn, each on the samples that the one before deferred.
+
+    Parameters
+    ----------
+    models : sequence of callable
+        From a batch of samples to probabilities (n, n_classes), in the order they are asked.
+    thresholds : sequence of float
+        One for each model: at or above it the answer is accepted. The last model answers
+        whatever reaches it. A cascade of one model is that model alone.
+    signal : {"max_probability", "margin", "entropy"}
+    call_size : int
+        Samples of one call at most.
+
+    Examples
+    --------
+    >>> def unsure(X): return np.tile([0.6, 0.4], (len(X), 1))
+    >>> def sure(X): return np.tile([0.1, 0.9], (len(X), 1))
+    >>> answers = Cascade([unsure, sure], [0.9, 0.0])(np.zeros((2, 5)))
+    >>> answers.labels, answers.answered_by
+    (array([1, 1]), array([1, 1]))
+    """
+
+    def __init__(
+        self,
+        models: Sequence[Model],
+        thresholds: Sequence[float],
+        signal: Signal = "max_probability",
+        call_size: int = CALL_SIZE,
+    ) -> None:
+        if len(models) != len(thresholds) or not models:
+            raise ModelError(
+                "a cascade takes one threshold for each of its models, and one model at least; "
+                f"got {len(models)} models and {len(thresholds)} thresholds"
+            )
+        self._models = models
+        self._thresholds = [*map(float, thresholds[:-1]), -np.inf]
+        self._signal: Signal = signal
+        self._call_size = call_size
+
+    def __call__(self, X: Any) -> Answers:
+        """Answer a batch of samples.
+
+        Raises
+        ------
+        ModelError
+            If a model gives anything but probabilities.
+        """
+        answers: Answers | None = None
+        waiting: Array | None = None
+        for position, (model, threshold) in enumerate(
+            zip(self._models, self._thresholds, strict=True)
+        ):
+            given = X if waiting is None else X[waiting]
+            p, sure = _asked(model, position, given, self._signal, self._call_size)
+            if waiting is None or answers is None:
+                answers = _begun(p, sure, len(self._models))
+                unsure = np.flatnonzero(sure < threshold)
+                waiting = unsure
+            else:
+                _overwrite(answers, waiting, position, p, sure)
+                waiting = waiting[sure < threshold]
+            if not waiting.size:
+                break
+        assert answers is not None
+        return answers
+
+
+class Routing:
+    """One model per sample, picked before it runs.
+
+    Parameters
+    ----------
+    pick : callable
+        From a batch of samples, or from the probe's probabilities, to indices of `models`.
+    models : sequence of callable
+        From a batch of samples to probabilities (n, n_classes).
+    probe : int, optional
+        Index of the model that runs first, and whose probabilities `pick` reads.
+    threshold : float
+        Where the picked model is less confident, the last one is asked as well.
+    signal : {"max_probability", "margin", "entropy"}
+    call_size : int
+        Samples of one call at most.
+    """
+
+    def __init__(
+        self,
+        pick: Callable[[Any], Array],
+        models: Sequence[Model],
+        probe: int | None = None,
+        threshold: float = 0.0,
+        signal: Signal = "max_probability",
+        call_size: int = CALL_SIZE,
+    ) -> None:
+        self._pick = pick
+        self._models = models
+        self._probe = probe
+        self._threshold = threshold
+        self._signal: Signal = signal
+        self._call_size = call_size
+
+    def __call__(self, X: Any) -> Answers:
+        """Answer a batch of samples.
+
+        Raises
+        ------
+        ModelError
+            If a model gives anything but probabilities, or `pick` an index that there isn't.
+        """
+        n_models, answers = len(self._models), None
+        if not len(X):
+            raise ModelError("there must be one sample at least; got none")
+        if self._probe is not None:
+            p, sure = self._ask(self._probe, X)
+            answers = _begun(p, sure, n_models, self._probe)
+        given = X if answers is None else p.round(4)  # as the router was shown them
+        picked = _in_calls(self._pick, given, self._call_size)
+        if picked.shape != (len(X),) or picked.min() < 0 or picked.max() >= n_models:
+            raise ModelError(
+                f"a router must name one of {n_models} models for each of {len(X)} samples; got "
+                f"shape {picked.shape}, from {picked.min()} to {picked.max()}"
+            )
+        for position in np.unique(picked):
+            if position == self._probe:
+                continue
+            mine = np.flatnonzero(picked == position)
+            p, sure = self._ask(int(position), X[mine])
+            if answers is None:
+                answers = _empty(len(X), p, n_models)
+            _overwrite(answers, mine, int(position), p, sure)
+        assert answers is not None
+        unsure = np.flatnonzero(answers.confidence < self._threshold)
+        unsure = unsure[answers.answered_by[unsure] != n_models - 1]
+        if unsure.size:
+            p, sure = self._ask(n_models - 1, X[unsure])
+            _overwrite(answers, unsure, n_models - 1, p, sure)
+        return answers
+
+    def _ask(self, position: int, X: Array) -> tuple[Array, Array]:
+        return _asked(self._models[position], position, X, self._signal, self._call_size)
+
+
+def _asked(
+    model: Model, position: int, X: Array, signal: Signal, call_size: int
+) -> tuple[Array, Array]:
+    """Probabilities of one model, and its confidence in them as rounded for the files."""
+    if not len(X):
+        raise ModelError("there must be one sample at least; got none")
+    p = _in_calls(model, X, call_size)
+    if p.ndim != 2 or len(p) != len(X) or p.shape[1] < 2:
+        raise ModelError(
+            f"model {position} must give a row of probabilities for each of {len(X)} samples; "
+            f"got shape {p.shape}"
+        )
+    total = p.sum(axis=1)
+    # One comparison that NaN fails as well: batches of a single sample are common.
+    if not (abs(total - 1).max() <= 1e-3 and p.min() >= -1e-6):
+        row = int(np.flatnonzero(~((abs(total - 1) <= 1e-3) & (p.min(axis=1) >= -1e-6)))[0])
+        raise ModelError(
+            f"model {position} must give probabilities, rows of numbers from 0 to 1 that sum to "
+            f"1; row {row} is {np.round(p[row], 4).tolist()}. Give it a predict_proba, or a "
+            "softmax at its end"
+        )
+    p = p.astype(np.float32)
+    return p, confidence(p.round(4)[:, None], signal)[:, 0]
+
+
+def _in_calls(model: Model, X: Array, call_size: int) -> Array:
+    if len(X) <= call_size:
+        return np.asarray(model(X))
+    starts = range(0, len(X), call_size)
+    return np.concatenate([np.asarray(model(X[start : start + call_size])) for start in starts])
+
+
+def _begun(p: Array, sure: Array, n_models: int, position: int = 0) -> Answers:
+    ran = np.zeros((len(p), n_models), bool)
+    ran[:, position] = True
+    return Answers(p, np.full(len(p), position), sure, ran)
+
+
+def _empty(n_samples: int, p: Array, n_models: int) -> Answers:
+    return Answers(
+        np.empty((n_samples, p.shape[1]), p.dtype),
+        np.empty(n_samples, np.int64),
+        np.empty(n_samples),
+        np.zeros((n_samples, n_models), bool),
+    )
+
+
+def _overwrite(answers: Answers, where: Array, position: int, p: Array, sure: Array) -> None:
+    answers.probabilities[where] = p
+    answers.answered_by[where] = position
+    answers.confidence[where] = sure
+    answers.ran[where, position] = True

@@ -1,0 +1,21 @@
+"""A random forest."""
+
+from typing import Any
+
+from eco.classifiers import Classifier
+
+
+class Model(Classifier):
+    """`sklearn.ensemble.RandomForestClassifier`."""
+
+    def __init__(self, n_estimators: int, min_samples_leaf: int) -> None:
+        self.n_estimators = n_estimators
+        self.min_samples_leaf = min_samples_leaf
+
+    def estimator(self, seed: int) -> Any:
+        """The classifier before it has learnt."""
+        from sklearn.ensemble import RandomForestClassifier
+
+        return RandomForestClassifier(
+            self.n_estimators, min_samples_leaf=self.min_samples_leaf, random_state=seed, n_jobs=-1
+        )

@@ -1,0 +1,141 @@
+"""The engine against the arithmetic on stored probabilities, and against models that misbehave."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eco.cascading import run_cascade
+from eco.confidence import confidence, predictions
+from eco.engine import Cascade, Routing
+from eco.errors import ModelError
+from eco.routing import Policy, going_on, routed_ran, run_policy
+
+
+class Identity:
+    """A model whose probabilities are its input: samples hold one row for each model."""
+
+    def __init__(self, column):
+        self.column = column
+        self.seen = 0
+        self.largest = 0
+
+    def __call__(self, X):
+        self.seen += len(X)
+        self.largest = max(self.largest, len(X))
+        return X[:, self.column]
+
+
+def samples(seed, n=40, n_models=3, n_classes=4):
+    random = np.random.default_rng(seed)
+    p = random.dirichlet(np.full(n_classes, 0.4), (n, n_models))
+    return p.astype(np.float32).round(4) / p.astype(np.float32).round(4).sum(-1, keepdims=True)
+
+
+thresholds = st.lists(st.floats(0, 1), min_size=2, max_size=2)
+signals = st.sampled_from(["max_probability", "margin", "entropy"])
+
+
+@given(st.integers(0, 50), thresholds, signals, st.integers(1, 50))
+def test_a_cascade_decides_as_the_arithmetic_does(seed, some, signal, call_size):
+    X = samples(seed)
+    models = [Identity(i) for i in range(3)]
+    answers = Cascade(models, [*some, 0.0], signal, call_size)(X)
+    stored = X.round(4)
+    sure = confidence(stored, signal)
+    answered_by, ran = run_cascade(sure, np.arange(3), [*some, 0.0])
+    rows = np.arange(len(X))
+    assert (answers.answered_by == answered_by).all()
+    assert (answers.ran == ran).all()
+    assert (answers.labels == predictions(stored)[rows, answered_by]).all()
+    assert (answers.confidence == sure[rows, answered_by]).all()
+    assert (answers.probabilities == X[rows, answered_by]).all()
+    # No model sees a sample that was answered before, nor more at once than it should.
+    assert [model.seen for model in models] == ran.sum(axis=0).tolist()
+    assert max(model.largest for model in models) <= call_size
+
+
+@given(st.integers(0, 50), st.floats(0, 1), st.floats(0, 1), st.sampled_from([None, 0, 1]))
+@settings(deadline=None)
+def test_a_router_decides_as_the_arithmetic_does(seed, price, threshold, probe):
+    X = samples(seed)
+    energy_j = np.array([1.0, 4.0, 9.0])
+    scores = np.random.default_rng(seed + 1).random((len(X), 3))
+    further_j = energy_j.copy()
+    if probe is not None:
+        further_j[probe] = 0
+    asked = []
+
+    def pick(given):
+        start = sum(asked)
+        asked.append(len(given))
+        part = scores[start : start + len(given)]
+        return np.argmax(part - price * further_j / energy_j[-1], axis=1)
+
+    models = [Identity(i) for i in range(3)]
+    answers = Routing(pick, models, probe, threshold)(X)
+    sure = confidence(X.round(4), "max_probability")
+    expected = run_policy(Policy(price, threshold), scores, sure, energy_j, probe)
+    assert (answers.answered_by == expected[0]).all()
+    assert (answers.ran == expected[1]).all()
+    assert [model.seen for model in models] == answers.ran.sum(axis=0).tolist()
+
+
+def test_a_router_that_names_models_itself():
+    X = samples(0)
+    picked = np.arange(len(X)) % 3
+    answers = Routing(lambda given: picked, [Identity(i) for i in range(3)])(X)
+    assert (answers.answered_by == picked).all()
+    assert (answers.ran == routed_ran(picked, 3)).all()
+    by, ran = going_on(picked, answers.ran, confidence(X, "margin"), 0.0)
+    assert (by == picked).all()
+    assert (ran == answers.ran).all()
+
+
+def test_samples_do_not_affect_each_other():
+    X = samples(3)
+    run = Cascade([Identity(i) for i in range(3)], [0.8, 0.7, 0.0])
+    together, alone = run(X), [run(X[[i]]) for i in range(len(X))]
+    assert together.answered_by.tolist() == [int(one.answered_by[0]) for one in alone]
+    shuffled = np.random.default_rng(0).permutation(len(X))
+    assert (run(X[shuffled]).answered_by == together.answered_by[shuffled]).all()
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ([0.5, 0.4, 0.0, 0.0], "sum to 1; row 2"),
+        ([np.nan, 0.5, 0.5, 0.0], "sum to 1; row 2"),
+        ([1.5, -0.5, 0.0, 0.0], "sum to 1; row 2"),
+        ([np.inf, 0.0, 0.0, 0.0], "sum to 1; row 2"),
+    ],
+)
+def test_rows_that_are_no_probabilities_are_named(row, told):
+    X = samples(0, n=5)
+    X[2, 0] = row
+    with pytest.raises(ModelError, match=told):
+        Cascade([Identity(0), Identity(1)], [0.5, 0.0])(X)
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 3), (5, 1), (5, 2, 2)])
+def test_answers_of_another_shape_are_refused(shape):
+    with pytest.raises(ModelError, match="a row of probabilities for each of 5 samples"):
+        Cascade([lambda X: np.full(shape, 0.5)], [0.0])(samples(0, n=5))
+
+
+def test_no_samples_are_refused():
+    models = [Identity(0), Identity(1)]
+    for run in (Cascade(models, [0.5, 0.0]), Routing(lambda X: np.zeros(len(X), int), models)):
+        with pytest.raises(ModelError, match="one sample at least"):
+            run(samples(0, n=0))
+
+
+@pytest.mark.parametrize("picked", [np.full(5, 2), np.full(5, -1), np.zeros(4, int)])
+def test_a_router_that_names_no_model_is_refused(picked):
+    with pytest.raises(ModelError, match="one of 2 models for each of 5 samples"):
+        Routing(lambda X: picked, [Identity(0), Identity(1)])(samples(0, n=5))
+
+
+def test_a_cascade_takes_one_threshold_for_each_model():
+    with pytest.raises(ModelError, match="got 2 models and 1 thresholds"):
+        Cascade([Identity(0), Identity(1)], [0.0])

@@ -1,0 +1,79 @@
+import numpy as np
+import onnx
+import pytest
+from sklearn.datasets import load_digits
+
+from eco import graphs, pool, quantization
+from eco.data import load_splits
+from eco.inference import Session
+
+LEARNING = {
+    "epochs": 6, "batch_size": 32, "learning_rate": 0.01, "weight_decay": 0.01,
+    "label_smoothing": 0.05, "max_shift": 1, "mirror": False,
+}  # fmt: skip
+SETTINGS = {
+    "logistic_regression": {"C": 1.0, "max_iter": 100, "pixels": "linear"},
+    "mlp": {"units": [64, 32], "dropout": 0.1, **LEARNING},
+    "cnn": {
+        "stem": "pooled",
+        "stem_filters": 16,
+        "filters": [16, 32],
+        "strides": [1, 2],
+        **LEARNING,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    shares = {"calibration": 0.1, "tuning": 0.1, "certification": 0.1}
+    return load_splits("digits", "", shares, 42, print)[0]
+
+
+def run(graph, X, folder):
+    path = folder / "model.onnx"
+    path.write_bytes(graph.SerializeToString())
+    return Session(path, threads=1)(X)
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_integers_answer_nearly_as_floats_do(kind, digits, tmp_path):
+    X, y = digits["test"]
+    floats = pool.train(kind, SETTINGS[kind], *digits["train"], *digits["tuning"], 1, print).graph
+    integers = quantization.quantized(floats, digits["train"].X[:300])
+    before, after = (run(graph, X, tmp_path) for graph in (floats, integers))
+    assert (before.argmax(axis=1) == after.argmax(axis=1)).mean() > 0.97
+    assert np.abs(before - after).mean() < 0.02
+    assert np.abs(after.sum(axis=1) - 1).max() < 1e-5
+    assert (after.argmax(axis=1) == y).mean() > 0.85
+    types = {onnx.numpy_helper.to_array(w).dtype for w in integers.graph.initializer if w.dims}
+    assert np.dtype(np.int8) in types
+    largest = max(floats.graph.initializer, key=lambda w: np.prod(w.dims))
+    assert np.dtype(np.float32) == onnx.numpy_helper.to_array(largest).dtype
+    # Pixels are integers already: nothing turns them into floats and back.
+    assert not {"Cast", "Div"} & {node.op_type for node in integers.graph.node}
+    again = quantization.quantized(floats, digits["train"].X[:300])
+    assert again.SerializeToString() == integers.SerializeToString()
+
+
+def test_pixels_that_are_bent_stay_floats_until_they_are(digits, tmp_path):
+    settings = SETTINGS["logistic_regression"] | {"pixels": "square_root"}
+    floats = pool.train(
+        "logistic_regression", settings, *digits["train"], *digits["tuning"], 1, print
+    ).graph
+    integers = quantization.quantized(floats, digits["train"].X[:300])
+    assert "Sqrt" in {node.op_type for node in integers.graph.node}
+    X = digits["test"].X
+    before, after = (run(graph, X, tmp_path) for graph in (floats, integers))
+    assert (before.argmax(axis=1) == after.argmax(axis=1)).mean() > 0.97
+
+
+def test_weights_leave_a_bit_so_that_no_sum_overflows(digits):
+    bunch = load_digits()
+    coefficients = np.random.default_rng(0).standard_normal((10, 64))
+    floats = graphs.export_softmax(coefficients, np.zeros(10), (8, 8), "linear")
+    X = (bunch.images * 15).astype(np.uint8)
+    integers = quantization.quantized(floats, X[:200])
+    arrays = [onnx.numpy_helper.to_array(w) for w in integers.graph.initializer]
+    (weights,) = [a for a in arrays if a.dtype == np.int8 and a.ndim == 2]
+    assert 32 < np.abs(weights.astype(int)).max() <= 64
