@@ -10,7 +10,7 @@ SET ?=
 QUICK := data.name=digits data.shares.calibration=0.1 data.shares.tuning=0.1 data.shares.certification=0.1 models.tiny.max_leaf_nodes=30 models.medium.n_estimators=20 models.large.epochs=20 models.large.batch_size=32 models.large.mirror=false models.narrow.epochs=12 models.narrow.batch_size=32 models.narrow.mirror=false models.narrow.filters=[16,32] models.wide.epochs=12 models.wide.batch_size=32 models.wide.mirror=false models.wide.filters=[16,32] models.extra.epochs=12 models.extra.small_epochs=0 models.extra.batch_size=32 models.extra.mirror=false models.extra.filters=[16,32] models.extra.strides=[1,2] energy.batch_sizes=[1,256] energy.budget_s=15.0 tuning.settings_per_chain=10000 certification.max_harm=5.0
 
 .DEFAULT_GOAL := help
-.PHONY: help env repro test check plots experiment experiments measure measurecheck quick bench readme lock clean
+.PHONY: help env repro test check plots experiment experiments measure measurecheck quick bench pool readme lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -64,6 +64,9 @@ quick: env ## The same study on the bundled digits, as an experiment beside the 
 
 bench: env ## Time the strategies' arithmetic and DVC's overhead
 	$(RUN) python -m tests.benchmarks
+
+pool: env ## Write the lines of dvc.yaml that name each model, after a change of pool in params.yaml
+	$(RUN) python -m eco.pipeline dvc.yaml
 
 readme: env ## Put the results of metrics/ into README.md
 	$(RUN) python -m eco.readme README.md

@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from eco import files, params, samples
+from eco import files, params, results, samples
 from eco.errors import DataError, FileError, ModelError, TargetError, reported
 from eco.footprint import per_thousand
-from eco.samples import Names, Samples, Write
+from eco.results import Names, Write
+from eco.samples import Samples
 
 if TYPE_CHECKING:
     from eco.engine import Answers, Model
@@ -32,9 +33,6 @@ Array = NDArray[Any]
 Row = dict[str, Any]
 
 SPLITS = ("train", *files.PREDICTED)
-#: The strategies that stages/meter.py ran by another name.
-METERED_AS = {"certified": "cascade, certified"}
-
 #: Ends of the help texts; \b keeps the lines apart.
 EXAMPLES = {
     "predict": """\b
@@ -90,7 +88,7 @@ def main() -> None:
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help=f"Where the answers go: {', '.join(samples.FORMATS)}. Without it, totals only.",
+    help=f"Where the answers go: {', '.join(results.FORMATS)}. Without it, totals only.",
 )
 @click.option("--labels", type=click.Path(path_type=Path), help="Labels of INPUT, IDX or .npy.")
 @click.option(
@@ -119,14 +117,14 @@ def predict(
     """
     settings = params.load()
     if output is not None:
-        samples.check_output(output, Path(given))
+        results.check_output(output, Path(given))
     chosen = _named(settings, strategy)
     with _opened(given, labels, settings.data.name) as source:
         runner = _runner(settings, chosen, given, source.shape)
         reference = _reference(settings, given, source, compare)
         names = Names(runner.class_names, chosen.models)
         total = _Totals(np.zeros(len(chosen.models), np.int64))
-        opened = nullcontext(lambda _: None) if output is None else samples.results(output, names)
+        opened = nullcontext(lambda _: None) if output is None else results.writing(output, names)
         with opened as write:
             _answer(source, runner, reference, batch_size, write, total)
     title = f"{strategy}: {chosen.told()}" if chosen.told() != strategy else strategy
@@ -405,8 +403,7 @@ def show(form: str) -> None:
     realised = _realised(settings)
     rows = []
     for strategy, figures in _strategies(settings):
-        as_metered = METERED_AS.get(strategy.name, strategy.name)
-        share = realised.get(strategy.told(), realised.get(as_metered))
+        share = realised.get(strategy.told(), realised.get(strategy.name))
         kept = {key: value for key, value in figures.items() if key.startswith(SHOWN)}
         named = {"name": strategy.name, "kind": strategy.kind, "setting": strategy.told()}
         rows.append(named | kept | ({} if share is None else {"realised_share": share}))

@@ -204,7 +204,7 @@ def shares(measurements: Sequence[Mapping[str, Any]], reference: str) -> list[di
     -------
     list of dict
         ``name``, ``batch_size``, ``energy_j`` and ``energy_share`` with their 95 % intervals
-        under ``_low`` and ``_high``, ``samples_per_s`` and ``flags``.
+        under ``_low`` and ``_high``, ``throughput_per_s`` and ``flags``.
     """
     theirs = {row["batch_size"]: row for row in measurements if row["name"] == reference}
     rows = []
@@ -213,7 +213,7 @@ def shares(measurements: Sequence[Mapping[str, Any]], reference: str) -> list[di
         pairs = zip(row["readings_j"], against["readings_j"], strict=True)
         ratios = [a / b if a and b else np.nan for a, b in pairs]
         share, half_width = trimmed_mean(np.array(ratios))
-        kept = {key: row[key] for key in KEPT} | {"samples_per_s": 1 / row["wall_s"]}
+        kept = {key: row[key] for key in KEPT} | {"throughput_per_s": 1 / row["wall_s"]}
         ends = {"energy_share_low": share - half_width, "energy_share_high": share + half_width}
         rows.append(kept | {"energy_share": share} | ends)
     return rows
@@ -230,6 +230,7 @@ def measure(
     drift: float,
     budget_s: float,
     announce: Callable[[str], None],
+    window_s: float = WINDOW_CPU_S,
 ) -> dict[str, Any]:
     """Joules per sample of each workload, with a 95 % interval and the story of the readings.
 
@@ -249,6 +250,8 @@ def measure(
         Seconds after which no further round is begun.
     announce : callable
         Told how the measurement gets on, between windows only.
+    window_s : float
+        CPU seconds that a window aims at.
 
     Returns
     -------
@@ -269,7 +272,7 @@ def measure(
         rounds += 1
         floor.append(meter.window(lambda: None))
         for one in series if rounds % 2 else reversed(series):
-            _read(one, meter)
+            _read(one, meter, window_s)
         widest = max(_relative_half_width(one) for one in series)
         seconds = time.monotonic() - begin
         announce(f"round {rounds:2}: widest interval ±{widest:.1%}, {seconds:.0f} s")
@@ -287,6 +290,7 @@ def measure(
         "stopped_because": reason,
         "target_half_width": half_width,
         "drift": drift,
+        "window_cpu_s": window_s,
         "seconds": round(time.monotonic() - begin, 1),
         "floor_j_per_window": floor_j,
         "floor_share_of_window": floor_j / float(np.mean([window.energy_j for window in windows])),
@@ -296,22 +300,22 @@ def measure(
     return {"provenance": provenance, "measurements": rows}
 
 
-def _repeats(call: Work) -> int:
+def _repeats(call: Work, window_s: float) -> int:
     """How many calls make a window, after a warm-up."""
     call()
     calls, cpu, wall = 0, time.process_time(), time.perf_counter()
-    while calls < 1 or time.perf_counter() - wall < WINDOW_WALL_S / 4:
+    while calls < 1 or time.perf_counter() - wall < 0.3 * window_s:
         call()
         calls += 1
     cpu_per_call = max((time.process_time() - cpu) / calls, 1e-9)
     wall_per_call = max((time.perf_counter() - wall) / calls, 1e-9)
-    return max(1, int(min(WINDOW_CPU_S / cpu_per_call, WINDOW_WALL_S / wall_per_call)))
+    return max(1, int(min(window_s / cpu_per_call, WINDOW_WALL_S / wall_per_call)))
 
 
-def _read(one: _Series, meter: Meter) -> None:
+def _read(one: _Series, meter: Meter, window_s: float) -> None:
     call = one.workload.load()
     if not one.repeats:
-        one.repeats = _repeats(call)
+        one.repeats = _repeats(call, window_s)
     call()  # what was loaded anew warms up outside the window
 
     def work() -> None:

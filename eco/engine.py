@@ -21,6 +21,8 @@ Signal = Literal["max_probability", "margin", "entropy"]
 #: Samples given to a model in one call: what the caches of a core hold, and enough that the call
 #: itself costs nothing. Measured, not assumed: see `energy.batch_sizes`.
 CALL_SIZE = 256
+#: By how much a row of probabilities may miss 1, or 0.
+ROUNDING = 1e-3
 
 
 class Answers(NamedTuple):
@@ -82,6 +84,9 @@ class Cascade:
         self._thresholds = [*map(float, thresholds[:-1]), -np.inf]
         self._signal: Signal = signal
         self._call_size = call_size
+        n_models = len(models)
+        #: Which models ran, by the one that answered.
+        self._ran = np.tri(n_models, dtype=bool)
 
     def __call__(self, X: Any) -> Answers:
         """Answer a batch of samples.
@@ -91,6 +96,20 @@ class Cascade:
         ModelError
             If a model gives anything but probabilities.
         """
+        return self._one(X) if len(X) == 1 else self._many(X)
+
+    def _one(self, X: Any) -> Answers:
+        """A single sample, for which the bookkeeping of a batch would cost more than a model."""
+        for position, (model, threshold) in enumerate(
+            zip(self._models, self._thresholds, strict=True)
+        ):
+            p, (sure,) = _asked(model, position, X, self._signal, self._call_size)
+            if sure >= threshold:
+                break
+        at = np.array([position])
+        return Answers(p, at, np.array([sure]), self._ran[at])
+
+    def _many(self, X: Any) -> Answers:
         answers: Answers | None = None
         waiting: Array | None = None
         for position, (model, threshold) in enumerate(
@@ -198,17 +217,28 @@ def _asked(
             f"model {position} must give a row of probabilities for each of {len(X)} samples; "
             f"got shape {p.shape}"
         )
-    total = p.sum(axis=1)
-    # One comparison that NaN fails as well: batches of a single sample are common.
-    if not (abs(total - 1).max() <= 1e-3 and p.min() >= -1e-6):
-        row = int(np.flatnonzero(~((abs(total - 1) <= 1e-3) & (p.min(axis=1) >= -1e-6)))[0])
-        raise ModelError(
-            f"model {position} must give probabilities, rows of numbers from 0 to 1 that sum to "
-            f"1; row {row} is {np.round(p[row], 4).tolist()}. Give it a predict_proba, or a "
-            "softmax at its end"
-        )
-    p = p.astype(np.float32)
-    return p, confidence(p.round(4)[:, None], signal)[:, 0]
+    p = p if p.dtype == np.float32 else p.astype(np.float32)
+    rounded = p.round(4)
+    if len(p) == 1 and signal == "max_probability":
+        row = rounded[0].tolist()
+        total, least, sure = sum(row), min(row), np.array([min(max(round(max(row), 4), 0.0), 1.0)])
+        fits = abs(total - 1) <= ROUNDING and least >= -ROUNDING
+    else:
+        off, sure = abs(p.sum(axis=1) - 1), confidence(rounded[:, None], signal)[:, 0]
+        fits = bool(off.max() <= ROUNDING and p.min() >= -ROUNDING)
+    if not fits:  # NaN fits nothing
+        _refuse(p, position)
+    return p, sure
+
+
+def _refuse(p: Array, position: int) -> None:
+    off = (abs(p.sum(axis=1) - 1) <= ROUNDING) & (p.min(axis=1) >= -ROUNDING)
+    row = int(np.flatnonzero(~off)[0])
+    raise ModelError(
+        f"model {position} must give probabilities, rows of numbers from 0 to 1 that sum to 1; "
+        f"row {row} is {np.round(p[row], 4).tolist()}. Give it a predict_proba, or a softmax at "
+        "its end"
+    )
 
 
 def _in_calls(model: Model, X: Array, call_size: int) -> Array:
@@ -221,7 +251,8 @@ def _in_calls(model: Model, X: Array, call_size: int) -> Array:
 def _begun(p: Array, sure: Array, n_models: int, position: int = 0) -> Answers:
     ran = np.zeros((len(p), n_models), bool)
     ran[:, position] = True
-    return Answers(p, np.full(len(p), position), sure, ran)
+    # A copy: what is overwritten later may be the model's own array, or the samples themselves.
+    return Answers(p.copy(), np.full(len(p), position), sure, ran)
 
 
 def _empty(n_samples: int, p: Array, n_models: int) -> Answers:

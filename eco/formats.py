@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from eco import quantization
 from eco.classifiers import Classifier, flattened, scaled
 from eco.errors import MeasurementError
-from eco.inference import Session
+from eco.inference import CALL_PATH, Session
 from eco.networks import Network
 from eco.pool import Model
 
@@ -41,12 +41,11 @@ LITERT_INT8 = "LiteRT int8"
 #: The calls that a model's own library offers.
 NATIVE = (KERAS_CALL, KERAS_PREDICT, KERAS_FUNCTION, SKLEARN)
 
-#: Native calls that take their images as one batch; Keras sends those who have more to `predict`
-#: (keras.io/getting_started/faq, "What's the difference between Model methods predict() and
-#: __call__()?").
+#: Native calls that take their images as one batch; for more there is `predict` (keras.io FAQ,
+#: "What's the difference between Model methods predict() and __call__()?").
 ONE_BATCH = (KERAS_CALL, KERAS_FUNCTION)
 #: Images in such a batch at most, and in those that `predict` makes: the activations of 10,000
-#: would take gigabytes, and batches of 32, its default, more energy.
+#: take gigabytes, and each batch, of 32 if one doesn't say, takes a step of Keras's own loop.
 CHUNK = 1000
 
 
@@ -74,6 +73,16 @@ def hold_threads(threads: int) -> None:
         ) from None
 
 
+def call_paths() -> str:
+    """The libraries that run the formats, with their versions."""
+    import keras
+    import sklearn
+    import tensorflow as tf
+
+    keras_path = f"keras {keras.__version__} on tensorflow {tf.__version__}"
+    return f"{CALL_PATH}, {keras_path}, scikit-learn {sklearn.__version__}"
+
+
 def to_measure(
     kind: str,
     settings: Mapping[str, Any],
@@ -98,7 +107,6 @@ def to_measure(
     if not isinstance(model, Network):
         model.fit(X, y, X[:CHUNK], y[:CHUNK], seed, announce)
         return model
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import keras
 
     keras.utils.set_random_seed(seed)
@@ -168,7 +176,7 @@ def _predict(model: Network) -> Run:
 def _function(model: Network) -> Run:
     import tensorflow as tf
 
-    # One trace for batches of any size: else the last, smaller one would be traced anew.
+    # With a size of its own each batch size would be traced anew.
     images = tf.TensorSpec([None, *model.fitted.input_shape[1:]], tf.float32)
     run = tf.function(partial(_anew(model), training=False), input_signature=[images])
     return lambda X: np.asarray(run(scaled(X)))
@@ -218,7 +226,6 @@ class LiteRT:
     content : bytes
         A LiteRT file from float32 pixels in [0, 1] to probabilities.
     threads : int
-        Threads that one call may use.
     """
 
     def __init__(self, content: bytes, threads: int) -> None:

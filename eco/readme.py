@@ -26,7 +26,17 @@ FOOTPRINT = (
     "<!-- end of footprint -->",
 )
 THRESHOLDS = "cascading.thresholds=[0.95,0.9,0.85,0.0]"
-HEAD = "| | accuracy | points lost | energy, {} = 1 |\n|---|---:|---:|---:|"
+FORMATS = (
+    "<!-- formats: made by `make readme` from plots/formats.json -->",
+    "<!-- end of formats -->",
+)
+HEAD = (
+    "| | accuracy | points lost | energy realised, {0} = 1 | modelled |\n|---|---:|---:|---:|---:|"
+)
+METERED = (
+    "<!-- metered: made by `make readme` from plots/metered.json -->",
+    "<!-- end of metered -->",
+)
 
 
 def results() -> str:
@@ -37,7 +47,7 @@ def results() -> str:
     lines = [HEAD.format(reference)]
     for name, row in models.items():
         lost = 100 * (best["accuracy"] - row["accuracy"])
-        lines.append(f"| always {name} | {row['accuracy']:.2%} | {lost:.2f} | {_energy(row)} |")
+        lines.append(f"| always {name} | {row['accuracy']:.2%} | {lost:.2f} | | {_energy(row)} |")
     frontier = files.load_metric("frontier", ["frontier"], "evaluate_frontier")
     presets = [row for row in _rows("strategies") if row["strategy"] == "preset"]
     thresholds = settings.cascading.presets
@@ -50,10 +60,12 @@ def results() -> str:
             "max_accuracy_loss": f"to lose at most {goal.max_accuracy_loss:g} points",
             "energy_budget": f"for {goal.energy_budget:g} of the energy",
         }[goal.target]
-        lines.append(_line(f"**cascade, tuned** {limit}", frontier["tuned"]))
+        lines.append(_line(f"**cascade, tuned** {limit}", _named("tuned") | frontier["tuned"]))
     if "certified" in frontier:
         told = f"to harm at most {bound.max_harm:g} points, at {100 * (1 - bound.delta):.10g} %"
-        lines.append(_line(f"**cascade, certified** {told}", frontier["certified"]))
+        lines.append(
+            _line(f"**cascade, certified** {told}", _named("certified") | frontier["certified"])
+        )
     lines += [_line(ROUTERS.get(row["name"], row["name"]), row) for row in _rows("routing")]
     for row in _rows("accuracy_energy"):
         if row["strategy"] == "oracle":
@@ -61,7 +73,7 @@ def results() -> str:
             lost = 100 * (best["accuracy"] - row["accuracy"])
             lines.append(
                 f"| oracle, none right goes to the {rule} model | {row['accuracy']:.2%} "
-                f"| {lost:.2f} | {_energy(row)} |"
+                f"| {lost:.2f} | | {_energy(row)} |"
             )
     return "\n".join(lines)
 
@@ -160,13 +172,83 @@ def footprint() -> str:
     return "\n".join(lines)
 
 
+def formats() -> str:
+    """What each model would take in each format at the batch size of the study, as Markdown."""
+    batch_size = params.load().energy.batch_size
+    rows = files.load_rows("formats", ["model", "format", "energy_j"], "compare_formats")
+    joules: dict[str, dict[str, float]] = {}
+    for row in rows:
+        if row["batch_size"] == batch_size:
+            joules.setdefault(row["format"], {})[row["model"]] = row["energy_j"]
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    head = [f"| µJ per image, {batch_size} a call | {' | '.join(models)} |"]
+    head.append("|---|" + "---:|" * len(models))
+    cheapest = {m: min(of[m] for of in joules.values() if m in of) for m in models}
+
+    def cell(of: Mapping[str, float], model: str) -> str:
+        if model not in of:
+            return ""
+        figure = f"{1e6 * of[model]:.3g}"
+        return f"**{figure}**" if of[model] == cheapest[model] else figure
+
+    lines = [
+        f"| {name} | {' | '.join(cell(of, model) for model in models)} |"
+        for name, of in joules.items()
+    ]
+    return "\n".join(head + lines)
+
+
 def _rows(name: str) -> list[dict[str, Any]]:
     stage = {"strategies": "evaluate_frontier", "routing": "evaluate_routing"}.get(name, "compare")
     return files.load_rows(name, ["strategy", "name"], stage)
 
 
+def _named(name: str) -> dict[str, Any]:
+    """The strategy of that name, with its models and thresholds."""
+    return next(row for row in _rows("strategies") if row["name"] == name)
+
+
 def _line(label: str, row: Mapping[str, Any]) -> str:
-    return f"| {label} | {row['accuracy']:.2%} | {_points(row)} | {_energy(row)} |"
+    realised = [found for found in _metered() if _is_same(found, row)]
+    ran = _energy(realised[0]) if realised else ""
+    return f"| {label} | {row['accuracy']:.2%} | {_points(row)} | {ran} | {_energy(row)} |"
+
+
+def _metered() -> list[dict[str, Any]]:
+    """What was metered at the batch size of the study."""
+    batch_size = params.load().energy.batch_size
+    rows = files.load_rows("metered", ["name", "batch_size", "energy_share"], "meter")
+    return [row for row in rows if row["batch_size"] == batch_size]
+
+
+def _is_same(metered: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """Whether a metered strategy is that of a row: by name, or the same cascade by another."""
+    if metered["name"] == row.get("name"):
+        return True
+    keys = ("models", "thresholds")
+    return bool(row.get("thresholds")) and all(metered.get(k) == row.get(k) for k in keys)
+
+
+def metered() -> str:
+    """What the running strategies took, as Markdown."""
+    rows = files.load_rows("metered", ["name", "batch_size", "energy_share"], "meter")
+    lines = [
+        "| | images per call | µJ per image | share of always the last | realised / modelled "
+        "| images per s | ms a call, half / 95 % / 99 % |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        low, high = (1e6 * row[f"energy_j_{end}"] for end in ("low", "high"))
+        ratio = row.get("realised_over_modelled")
+        waits = [row.get(f"latency_p{level}_ms") for level in (50, 95, 99)]
+        listed = " / ".join(f"{wait:.2g}" for wait in waits if wait is not None)
+        lines.append(
+            f"| {row['name'].replace('_', ' ')} | {row['batch_size']:,} "
+            f"| {1e6 * row['energy_j']:.3g} [{low:.3g}, {high:.3g}] | {_energy(row)} "
+            f"| {'' if ratio is None else f'{ratio:.2f}'} | {row['throughput_per_s']:,.0f} "
+            f"| {listed} |"
+        )
+    return "\n".join(lines)
 
 
 def _points(row: Mapping[str, Any]) -> str:
@@ -214,6 +296,8 @@ TABLES = (
     (RESULTS, results),
     (FOUND, found),
     (DOCTOR, examined),
+    (METERED, metered),
+    (FORMATS, formats),
     (FOOTPRINT, footprint),
     (SESSION, session),
 )

@@ -96,6 +96,8 @@ def main() -> None:
             )
             tuning_j = on_tuning(*there, selectors[scored])[1]
             score(kind + suffix, *here, selectors[scored], tuning_j)
+    for point in points:
+        point |= chosen[point["name"]]._asdict() if point["name"] in chosen else {}
     short = {point["name"].replace(", ", "_"): point for point in points}
     spent = {kind: selector.energy_j for kind, selector in selectors.items()}
     files.save_metrics("routing", {"routing": short, "router_energy_j": spent})

@@ -120,7 +120,7 @@ def modelled(strategy: Strategy, ran: np.ndarray, batch_size: int) -> float:
 def summary(rows: list[dict[str, Any]], batch_size: int) -> dict[str, Any]:
     """The figures of each strategy at the study's batch size, under keys that stay."""
     kept = ("accuracy", "energy_share", "energy_share_low", "energy_share_high",
-            "realised_over_modelled", "samples_per_s")  # fmt: skip
+            "realised_over_modelled", "throughput_per_s")  # fmt: skip
     return {
         row["name"].replace(", ", "_").replace(" ", "_").replace(".", "_"): {
             key: row[key] for key in kept if key in row

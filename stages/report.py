@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from eco import files, params, report
+from eco import explorer, files, params, report
 from eco.cascading import run_cascade
 from eco.confidence import confidence, predictions
 from eco.errors import reported
@@ -63,11 +63,11 @@ def main() -> None:
         files.load_rows("metered", ["name", "batch_size", "energy_share"], "meter"), strategies
     )
     cascade = report.shown(strategies)
-    chain, thresholds = report.chain_of(cascade, pool) if cascade else ([len(pool) - 1], [0.0])
+    chain, thresholds = explorer.chain_of(cascade, pool) if cascade else ([len(pool) - 1], [0.0])
     by = run_cascade(sure, np.array(chain), np.array(thresholds))[0]
     images, _ = files.load_images("test", name)
     used = {split: len(files.load_labels(split, name)) for split in files.PREDICTED}
-    data = report.explorer(sure, labels, y, energy_j, pool, found, reference, strategies)
+    data = explorer.data(sure, labels, y, energy_j, pool, found, reference, strategies)
     sections = {
         "dataset": report.escape(name),
         "last": report.escape(pool[-1]),
@@ -75,8 +75,8 @@ def main() -> None:
         "missing": report.missing(strategies, certified),
         "asked": report.asked(asked(settings), used, class_names, provenance),
         "compared": report.compared(points, [*strategies, *routing]),
-        "buttons": report.buttons(data["settings"]),
-        "dials": report.dials(pool),
+        "buttons": explorer.buttons(data["settings"]),
+        "dials": explorer.dials(pool),
         "examples": report.examples(images, y, labels, sure, by, pool, class_names),
         "realised": report.realised(metered),
         "paid": report.paid(footprint),

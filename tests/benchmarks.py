@@ -3,6 +3,7 @@
 Ratios are of commands run in turn on one machine; single times on a shared one mean little.
 """
 
+import os
 import statistics
 import subprocess
 import sys
@@ -17,6 +18,9 @@ from eco import files, params, tuning
 from eco.cascading import cascade, cascade_energy_j, run_cascade
 from eco.certification import resplit_violations
 from eco.confidence import confidence, correct
+from eco.engine import Cascade
+from eco.estimators import CascadeClassifier
+from eco.inference import Session
 from eco.scoring import operating_point
 from tests.conftest import clone
 
@@ -73,6 +77,110 @@ def tuning_and_certification() -> None:
     print(f"TensorFlow was {'' if 'tensorflow' in sys.modules else 'not '}imported")
 
 
+def engine() -> None:
+    """What the engine itself costs, with models that answer at once from memory."""
+    answers = np.full((10_000, 10), 0.05, np.float32)
+    answers[:, 0] = 0.55
+    X = np.zeros((10_000, 28, 28), np.uint8)
+    models = [lambda X: answers[: len(X)]] * 4
+    for batch_size in (1, 256, 10_000):
+        run, runs, begin = Cascade(models, [0.9, 0.9, 0.9, 0.0]), 0, time.process_time()
+        while time.process_time() - begin < 0.5:
+            run(X[:batch_size])
+            runs += 1
+        micro = 1e6 * (time.process_time() - begin) / runs / batch_size
+        print(f"engine, four models that all run, {batch_size:6} a call: {micro:.2f} µs a sample")
+
+
+def per_sample_loop() -> None:
+    """The cascade of this pool against a loop that asks native models image by image.
+
+    The loop is the original study's way: its models, trained shortly on part of the images, its
+    thresholds, one call of `predict_proba` or of the network per image and model.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+    from keras import layers
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.tree import DecisionTreeClassifier
+
+    settings = params.load()
+    X, y = (part[:10_000] for part in files.load_images("train", settings.data.name))
+    X_test, _ = files.load_images("test", settings.data.name)
+    scaled, rows = X.astype(np.float32) / 255, X.reshape(len(X), -1) / 255.0
+    tree = DecisionTreeClassifier(max_depth=5).fit(rows, y)
+    forest = RandomForestClassifier(20, max_depth=10, n_jobs=1).fit(rows, y)
+    mlp = keras.Sequential(
+        [layers.Flatten(), layers.Dense(128, "relu"), layers.Dense(10, "softmax")]
+    )
+    cnn = keras.Sequential(
+        [
+            layers.Reshape((*X.shape[1:], 1)), layers.Conv2D(32, 3, activation="relu"),
+            layers.MaxPooling2D(), layers.Conv2D(64, 3, activation="relu"), layers.Flatten(),
+            layers.Dense(10, "softmax"),
+        ]
+    )  # fmt: skip
+    for network in (mlp, cnn):
+        network.compile("adam", "sparse_categorical_crossentropy")
+        network.fit(scaled, y, epochs=2, verbose=0)
+    asked = [
+        lambda x: tree.predict_proba(x.reshape(1, -1)),
+        lambda x: forest.predict_proba(x.reshape(1, -1)),
+        lambda x: np.asarray(mlp(x)),
+        lambda x: np.asarray(cnn(x)),
+    ]
+    thresholds = [0.9, 0.8, 0.7, 0.0]
+    for model in asked:
+        model(scaled[:1])
+    begin = time.perf_counter()
+    for one in X_test[:300]:
+        x = (one / 255.0).astype(np.float32)[None]
+        for model, threshold in zip(asked, thresholds, strict=True):
+            if model(x).max() >= threshold:
+                break
+    theirs = 300 / (time.perf_counter() - begin)
+    names = ["tiny", "medium", "large", settings.pool[-1]]
+    ours = Cascade([Session(files.model_path(name), 1) for name in names], thresholds)
+    ours(X_test[:256])
+    begin = time.perf_counter()
+    ours(X_test)
+    speed = len(X_test) / (time.perf_counter() - begin)
+    print(
+        f"thresholds {thresholds}: {speed:,.0f} images a second by the engine, {theirs:,.0f} by a "
+        f"loop over images and native models: {speed / theirs:,.0f} times"
+    )
+
+
+def peer() -> None:
+    """Our cascade of fitted scikit-learn models against scikit-fallback's, call by call."""
+    try:
+        from skfb.ensemble import ThresholdCascadeClassifier
+    except ImportError:
+        print("scikit-fallback isn't installed: pip install scikit-fallback compares with it")
+        return
+    from sklearn.ensemble import ExtraTreesClassifier
+    from sklearn.linear_model import LogisticRegression
+
+    settings = params.load()
+    X, y = (part[:5000] for part in files.load_images("train", settings.data.name))
+    X_test, _ = files.load_images("test", settings.data.name)
+    rows, test = (part.reshape(len(part), -1) / np.float32(255) for part in (X, X_test))
+    light = LogisticRegression(C=0.01, max_iter=50).fit(rows, y)
+    heavy = ExtraTreesClassifier(200, n_jobs=1, random_state=0).fit(rows, y)
+    named = [("light", light), ("heavy", heavy)]
+    ours = CascadeClassifier(named, [0.8, 0.0], energies=[1.0, 100.0], prefit=True).fit(rows, y)
+    theirs = ThresholdCascadeClassifier([light, heavy], [0.8], return_earray=False, prefit=True)
+    labels = ours.predict(test), np.asarray(theirs.predict(test))
+    print(f"scikit-fallback gives the same label on {(labels[0] == labels[1]).mean():.2%}")
+    taken: dict[str, list[float]] = {"ours": [], "theirs": []}
+    for _ in range(RUNS):
+        for name, classifier in (("ours", ours), ("theirs", theirs)):
+            begin = time.perf_counter()
+            classifier.predict(test)
+            taken[name].append(time.perf_counter() - begin)
+    in_turn("CascadeClassifier to scikit-fallback, 10,000 images", taken["ours"], taken["theirs"])
+
+
 def idle(folder: Path) -> None:
     """Make the one stage of a clone that follows from thresholds do nothing."""
     path = folder / "dvc.yaml"
@@ -122,4 +230,7 @@ def commands() -> None:
 if __name__ == "__main__":
     arithmetic()
     tuning_and_certification()
+    engine()
+    per_sample_loop()
+    peer()
     commands()

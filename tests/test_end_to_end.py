@@ -17,9 +17,13 @@ THRESHOLDS = "cascading.thresholds=[0.95,0.9,0.85,0.0]"
 # Of a chain, DVC's dry run names the stages whose own dependencies have changed: what follows
 # depends on whether their outputs do.
 EVALUATIONS = {"evaluate_cascading", "evaluate_frontier", "evaluate_routing", "compare"}
-USES_ENERGIES = {"label_oracle", "tune", "certify", "footprint", *EVALUATIONS}
+USES_ENERGIES = {"label_oracle", "tune", "certify", "footprint", "meter", *EVALUATIONS}
 CASCADES = {"certify", "evaluate_cascading", "evaluate_frontier", "evaluate_routing"}
-CALIBRATIONS = {f"calibrate@{model}" for model in params.load(REPOSITORY / "params.yaml").pool}
+POOL = params.load(REPOSITORY / "params.yaml").pool
+CALIBRATIONS = {f"calibrate@{model}" for model in POOL}
+QUANTIZATIONS = {f"quantize@{model}" for model in POOL}
+# The page shows every setting but the thresholds.
+SHOWN = {"report"}
 RERUNS = [
     ("params.yaml", "seed:", "# a comment\nseed:", set()),
     ("params.yaml", "- 0.7\n  - 0.0", "- 0.6\n  - 0.0", {"evaluate_cascading"}),
@@ -27,23 +31,37 @@ RERUNS = [
         "params.yaml",
         "min_samples_leaf: 2",
         "min_samples_leaf: 4",
-        {"train@medium"},
+        {"train@medium", "compare_formats"} | SHOWN,
     ),
-    ("params.yaml", "method: temperature", "method: none", CALIBRATIONS | {"compare"}),
-    ("params.yaml", "C: 1.0", "C: 2.0", {"train_router"}),
+    (
+        "params.yaml",
+        "quantized:\n- small\n",
+        "quantized:\n",
+        QUANTIZATIONS | {"meter", "compare_formats"} | SHOWN,
+    ),
+    ("params.yaml", "method: temperature", "method: none", CALIBRATIONS | {"compare"} | SHOWN),
+    ("params.yaml", "C: 1.0", "C: 2.0", {"train_router"} | SHOWN),
     (
         "params.yaml",
         "max_accuracy_loss: 0.5",
         "max_accuracy_loss: 1.5",
-        {"evaluate_cascading", "evaluate_frontier", "evaluate_routing"},
+        {"evaluate_cascading", "evaluate_frontier", "evaluate_routing"} | SHOWN,
     ),
-    ("params.yaml", "price: tuned", "price: 0.1", {"evaluate_routing"}),
-    ("params.yaml", "max_harm: 5.0", "max_harm: 9.0", {"certify"}),
-    ("params.yaml", "  batch_size: 256", "  batch_size: 1", USES_ENERGIES),
-    ("eco/cascading.py", '"""Cascades', '"""About cascades', CASCADES | {"tune"}),
-    ("eco/routing.py", '"""Routing', '"""About routing', {"certify", "evaluate_routing"}),
-    ("eco/scoring.py", '"""Scores', '"""About scores', EVALUATIONS),
+    ("params.yaml", "price: tuned", "price: 0.1", {"evaluate_routing"} | SHOWN),
+    ("params.yaml", "max_harm: 5.0", "max_harm: 9.0", {"certify"} | SHOWN),
+    (
+        "params.yaml",
+        "  batch_size: 256",
+        "  batch_size: 1",
+        USES_ENERGIES | {"compare_formats"} | SHOWN,
+    ),
+    ("eco/cascading.py", '"""Cascades', '"""About cascades', CASCADES | {"tune", "meter"} | SHOWN),
+    ("eco/routing.py", '"""Routing', '"""About routing', {"certify", "evaluate_routing", "meter"}),
+    ("eco/scoring.py", '"""Scores', '"""About scores', EVALUATIONS | QUANTIZATIONS),
     ("eco/figures.py", '"""Pictures', '"""About pictures', {"compare", "draw_pool"}),
+    ("eco/engine.py", '"""The strategies', '"""About the strategies', {"meter"}),
+    ("eco/kinds/mlp.py", '"""A multi', '"""The multi', {"train@large", "compare_formats"}),
+    ("eco/report.js", "const ", "const  ", {"report"}),
     ("README.md", "#", "##", set()),
 ]
 
@@ -102,7 +120,7 @@ def test_after_a_kill_the_next_repro_finishes_without_doing_anew_what_was_done(k
 class TestStudy:
     def test_every_model_learnt_something(self, study):
         models = metrics(study, "models")["models"]
-        assert list(models) == ["tiny", "small", "medium", "large", "separable", "extra"]
+        assert list(models) == ["tiny", "small", "medium", "large", "narrow", "wide", "extra"]
         for scores in models.values():
             assert scores["accuracy"] > 0.6
             assert scores["energy_j"] > 0
@@ -129,6 +147,29 @@ class TestStudy:
         bound = oracle["accuracy"]
         assert oracle["energy_share"]["cheapest"] <= oracle["energy_share"]["last"]
         assert max(row["accuracy"] for row in rows) <= bound + 1e-6
+
+    def test_what_runs_is_what_was_modelled(self, study):
+        rows = json.loads((study / "plots/metered.json").read_text())
+        presets = json.loads((study / "plots/strategies.json").read_text())
+        accuracy = {row["name"]: row["accuracy"] for row in presets}
+        names = {row["name"] for row in rows}
+        assert {"always extra", "always extra, as trained", "router", "balanced"} <= names
+        assert {row["batch_size"] for row in rows} == {1, 256}
+        for row in rows:
+            assert row["energy_j_low"] < row["energy_j"] < row["energy_j_high"]
+            assert row["throughput_per_s"] > 0
+            assert ("latency_p99_ms" in row) == (row["batch_size"] == 1)
+            if row["name"] in accuracy:  # the engine answers what the arithmetic says
+                assert row["accuracy"] == pytest.approx(accuracy[row["name"]], abs=1e-6)
+        assert set(metrics(study, "metered")["metered"]) == {
+            name.replace(", ", "_").replace(" ", "_").replace(".", "_") for name in names
+        }
+
+    def test_integers_cost_little_accuracy(self, study):
+        for model in POOL:
+            told = metrics(study, f"quantization/{model}")["quantization"][model]
+            assert told["agreement"] > 0.9
+            assert told["gain_points_low"] <= told["gain_points"] <= told["gain_points_high"]
 
     def test_every_picture_is_a_png(self, study):
         pictures = sorted((study / "plots").glob("*.png"))
@@ -284,6 +325,7 @@ class TestStudy:
         said = run(
             "dvc", "exp", "run", "--allow-missing", "-S", "cascading.thresholds=tuned",
             "-S", "tuning.max_accuracy_loss=3.0", "-S", "certification.max_harm=7.0",
+            "evaluate_cascading", "compare", "footprint",
         ).stdout  # fmt: skip
         assert "Running stage 'certify'" in said
         assert "Running stage 'train" not in said

@@ -49,7 +49,7 @@ class FakeMeter:
 
 @pytest.fixture(autouse=True)
 def few_calls(monkeypatch):
-    monkeypatch.setattr(energy, "_repeats", lambda call: 10)
+    monkeypatch.setattr(energy, "_repeats", lambda call, window_s: 10)
 
 
 def rows(result):
@@ -279,4 +279,4 @@ def test_shares_are_paired_round_by_round():
     rows = energy.shares([row("all", slow), row("half", [0.5, 1.0, 2.0, 0.5, 9.0])], "all")
     assert [r["energy_share"] for r in rows] == [1.0, 0.5]
     assert rows[1]["energy_share_high"] == pytest.approx(0.5)
-    assert rows[1]["samples_per_s"] == 2.0
+    assert rows[1]["throughput_per_s"] == 2.0

@@ -26,9 +26,16 @@ SETTINGS = {
     "random_forest": {"n_estimators": 5, "min_samples_leaf": 2},
     "logistic_regression": {"C": 1.0, "max_iter": 300, "pixels": "square_root"},
     "mlp": {"units": [32, 16], "dropout": 0.1, "epochs": 8, **LEARNING},
-    "separable_cnn": {"filters": [8, 16, 16], "strides": [1, 2, 1], "epochs": 10, **LEARNING},
+    "cnn": {
+        "stem": "strided",
+        "stem_filters": 8,
+        "filters": [8, 16],
+        "strides": [1, 2],
+        "epochs": 8,
+        **LEARNING,
+    },
 }
-NETWORKS = ("mlp", "separable_cnn")
+NETWORKS = ("mlp", "cnn")
 SEED = 42
 
 
@@ -64,7 +71,7 @@ def test_each_kind_has_its_formats(offered):
         "random_forest": {formats.SKLEARN} | onnx,
         "logistic_regression": {formats.SKLEARN} | both,
         "mlp": keras | both | lite,
-        "separable_cnn": keras | both | lite,
+        "cnn": keras | both | lite,
     }
 
 
@@ -101,7 +108,7 @@ def test_a_sample_has_one_answer_in_batches_of_any_size(kind, offered, digits):
             assert np.abs(run(X[:size]) - whole[:size]).max() < 1e-4, (name, size)
 
 
-@pytest.mark.parametrize("kind", ["random_forest", "separable_cnn"])
+@pytest.mark.parametrize("kind", ["random_forest", "cnn"])
 def test_each_load_is_a_new_one_with_the_same_answers(kind, offered, digits):
     X = digits[0][:5]
     for name, load in offered[kind].items():
@@ -145,6 +152,14 @@ def test_a_network_keeps_its_initial_weights_and_the_seed_gives_them(digits):
     assert told == []
     assert one.fitted.output_shape == (None, 10)
     assert np.array_equal(one.fitted(scaled(X[:9])), other.fitted(scaled(X[:9])))
+
+
+def test_a_workload_runs_the_images_in_turn_at_its_batch_size(digits):
+    X, sizes = digits[0][:100], []
+    (found,) = workloads({"a": {formats.ONNX: lambda: lambda x: sizes.append(len(x))}}, X, [40])
+    call = found.load()
+    call(), call()
+    assert sizes == [40, 40, 40]
 
 
 def test_workloads_of_one_model_and_batch_size_stand_side_by_side(digits):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from dvc.utils.hydra import apply_overrides
 
-from eco import files, params, report, tuning
+from eco import explorer, files, params, report, tuning
 from eco.cascading import run_cascade
 from eco.confidence import confidence, correct, predictions
 from tests.conftest import REPOSITORY, clone
@@ -54,7 +54,7 @@ def small_study(folder, n_models, class_names, n_samples=90):
     images = random.integers(256, size=(n_samples, 8, 8), dtype=np.uint8)
     by = np.full(n_samples, n_models - 1)
     found = [{"models": pool[-1:], "thresholds": [0.0], "accuracy": 0.5, "energy_j": energy_j[-1]}]
-    data = report.explorer(sure, labels, y, energy_j, pool, found, 0.5, [])
+    data = explorer.data(sure, labels, y, energy_j, pool, found, 0.5, [])
     points = [
         {"strategy": "model", "name": m, "label": m, "accuracy": 0.5, "energy_share": e / 1e-3}
         for m, e in zip(pool, energy_j, strict=True)
@@ -76,8 +76,8 @@ def small_study(folder, n_models, class_names, n_samples=90):
         "last": pool[-1],
         "headline": report.headline([], [], 1, pool[-1]),
         "compared": report.compared(points, []),
-        "buttons": report.buttons(data["settings"]),
-        "dials": report.dials(pool),
+        "buttons": explorer.buttons(data["settings"]),
+        "dials": explorer.dials(pool),
         "examples": report.examples(images, y, labels, sure, by, pool, class_names),
     }
     path = folder / f"report_{n_models}.html"
@@ -95,8 +95,8 @@ class TestSections:
         for html in (
             shown,
             report.table((NASTY,), [[NASTY, NASTY]]),
-            report.buttons([{"name": NASTY}]),
-            report.dials([NASTY]),
+            explorer.buttons([{"name": NASTY}]),
+            explorer.dials([NASTY]),
             report.headline([preset(NASTY)], [], 1, NASTY),
             report.missing([], {"none": NASTY}),
             report.findings({NASTY: NASTY}),
@@ -132,7 +132,7 @@ class TestSections:
     def test_equal_cascades_share_a_button(self):
         rows = [preset(), preset("same"), preset("other", thresholds="0.8 0.0"),
                 preset("agreement", strategy="agreement voting", thresholds="")]  # fmt: skip
-        settings = report.settings_of(rows, ["a", "b"])
+        settings = explorer.settings_of(rows, ["a", "b"])
         assert [setting["name"] for setting in settings] == ["balanced = same", "other"]
 
     def test_no_example_is_both_easy_and_hard(self):

@@ -11,12 +11,12 @@ import zipfile
 import numpy as np
 import pytest
 
-from eco import samples
+from eco import results, samples
 from eco.errors import DataError, FileError
 from tests.conftest import REPOSITORY
 
 N, SHAPE, CLASSES = 23, (3, 4), 3
-NAMES = samples.Names(['one, "quoted"', "zwei", "drei"], ["light", "heavy"])
+NAMES = results.Names(['one, "quoted"', "zwei", "drei"], ["light", "heavy"])
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def answers(n=N):
 
 
 def write(path, given, size=5):
-    with samples.results(path, NAMES) as put:
+    with results.writing(path, NAMES) as put:
         for start in range(0, len(given["index"]), size):
             put({name: values[start : start + size] for name, values in given.items()})
 
@@ -208,7 +208,7 @@ def rows_of(path):
         case ".parquet":
             return pytest.importorskip("pyarrow.parquet").read_table(path).to_pylist()
     with np.load(path, allow_pickle=False) as found:
-        columns = {name: found[name].tolist() for name in samples.COLUMNS if name != "class"}
+        columns = {name: found[name].tolist() for name in results.COLUMNS if name != "class"}
         classes, models = found["classes"].tolist(), found["models"].tolist()
     columns["class"] = [classes[label] for label in columns["label"]]
     columns["answered_by"] = [models[model] for model in columns["answered_by"]]
@@ -221,7 +221,7 @@ def needs_its_package(suffix):
 
 
 @pytest.mark.parametrize("size", [1, 5, 1000])
-@pytest.mark.parametrize("suffix", samples.FORMATS)
+@pytest.mark.parametrize("suffix", results.FORMATS)
 def test_every_format_holds_what_was_written_in_batches_of_any_size(tmp_path, suffix, size):
     needs_its_package(suffix)
     given, path = answers(), tmp_path / f"new folder/out{suffix}"
@@ -241,14 +241,14 @@ def test_every_format_holds_what_was_written_in_batches_of_any_size(tmp_path, su
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize("suffix", samples.FORMATS)
+@pytest.mark.parametrize("suffix", results.FORMATS)
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, DataError, OSError(errno.ENOSPC, "No space")])
 def test_what_stops_the_writing_leaves_the_old_result_and_nothing_else(tmp_path, suffix, stop):
     needs_its_package(suffix)
     path = tmp_path / f"out{suffix}"
     path.write_text("old")
     told = FileError if isinstance(stop, OSError) else stop
-    with pytest.raises(told), samples.results(path, NAMES) as put:
+    with pytest.raises(told), results.writing(path, NAMES) as put:
         put(answers())
         raise stop
     assert path.read_text() == "old"
@@ -266,7 +266,7 @@ with reported():
 """
 
 
-@pytest.mark.parametrize("suffix", samples.FORMATS)
+@pytest.mark.parametrize("suffix", results.FORMATS)
 def test_a_full_disk_is_named_and_leaves_the_old_result(tmp_path, suffix):
     needs_its_package(suffix)
     path = tmp_path / f"out{suffix}"
@@ -283,27 +283,27 @@ def test_a_file_of_results_that_can_not_be_written_is_refused_beforehand(tmp_pat
     source = tmp_path / "X.npz"
     source.touch()
     with pytest.raises(FileError, match=r"must end in one of \.csv"):
-        samples.check_output(tmp_path / "out.txt", source)
+        results.check_output(tmp_path / "out.txt", source)
     with pytest.raises(FileError, match="is the input"):
-        samples.check_output(source, source)
-    samples.check_output(tmp_path / "out.csv", source)
+        results.check_output(source, source)
+    results.check_output(tmp_path / "out.csv", source)
 
 
 def test_a_missing_package_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(FileError, match="pip install pyarrow"):
-        samples.check_output(tmp_path / "out.parquet", tmp_path / "X.npz")
+        results.check_output(tmp_path / "out.parquet", tmp_path / "X.npz")
 
 
 MEMORY = """
 import sys, tracemalloc
 from pathlib import Path
-from eco import samples
+from eco import results, samples
 from tests.test_samples import NAMES, answers
 source, target = map(Path, sys.argv[1:])
 tracemalloc.start()
-with samples.opened(source) as given, samples.results(target, NAMES) as put:
+with samples.opened(source) as given, results.writing(target, NAMES) as put:
     for X, y in given.batches(500, 3):
         put(answers(len(X)))
 print(tracemalloc.get_traced_memory()[1])
