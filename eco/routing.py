@@ -12,7 +12,8 @@ Array = NDArray[Any]
 class Policy(NamedTuple):
     """How a router that scores the models decides.
 
-    ``price``: probability of being right given up to save one run of the last model.
+    ``price``: probability of being right given up to save one run of the last model; below 0 a
+    premium on that model.
     ``threshold``: where the picked model is less confident, the last one is asked as well;
     0.0 never goes on.
     """
@@ -22,13 +23,15 @@ class Policy(NamedTuple):
 
 
 #: What is tried: a price for the routers, a price and a threshold for the one that looks back.
-PRICES = [0.0, *np.geomspace(1e-4, 30, 240).tolist()]
+#: Below 0 it is a premium on the last model, up to always asking it: that harms nobody, so where
+#: anything can be certified there is a setting that is.
+PRICES = [*(-np.geomspace(1, 1e-3, 24)).tolist(), 0.0, *np.geomspace(1e-4, 30, 240).tolist()]
 POLICIES = {
     "price_router": [Policy(price) for price in PRICES],
     "probe_router": [Policy(price) for price in PRICES],
     "probe_cascade": [
         Policy(price, threshold)
-        for price, threshold in product(PRICES[::8], np.linspace(0, 0.95, 20).round(4).tolist())
+        for price, threshold in product(PRICES[24::8], np.linspace(0, 0.95, 20).round(4).tolist())
     ],
 }
 

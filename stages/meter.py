@@ -83,6 +83,8 @@ def main() -> None:
     by_latency = {name: latencies_ms(load, X) for name, load in loads.items()}
     for row in rows:
         row |= by_latency[row["name"]] if row["batch_size"] == 1 else {}
+        for end in ("energy_share_low", "energy_share_high"):
+            row[end] = row[end] if np.isfinite(row[end]) else None  # too few rounds count
         if row["name"] in answers:
             strategy = next(s for s in chosen if s.name == row["name"])
             given = answers[row["name"]]
