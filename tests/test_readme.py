@@ -42,7 +42,7 @@ def test_every_make_target_it_names_exists():
 
 
 def test_every_file_it_links_exists():
-    for path in re.findall(r"\]\((?!http)([^)]+)\)", TEXT):
+    for path in re.findall(r"\]\((?!http|#)([^)]+)\)", TEXT):
         assert (REPOSITORY / path).exists(), path
 
 
