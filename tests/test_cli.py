@@ -296,7 +296,9 @@ def test_ctrl_c_in_the_middle_leaves_the_old_result_and_nothing_else(here, tmp_p
     out = tmp_path / "results" / f"out{suffix}"
     out.parent.mkdir()
     out.write_text("old")
-    process = command("predict", "X.npy", "-o", out, "--batch-size", 20)
+    # A shell's background jobs ignore the signal, and so would what they start.
+    heeded = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = command("predict", "X.npy", "-o", out, "--batch-size", 20, preexec_fn=heeded)
     while len(list(out.parent.iterdir())) < 2 and process.poll() is None:
         time.sleep(0.01)
     time.sleep(0.3)
@@ -326,6 +328,7 @@ def test_a_full_disk_is_one_message(here, tmp_path):
 # Not ru_maxrss, which starts at what the process had that started this one.
 PEAK = """
 import sys
+from functools import partial
 from pathlib import Path
 from eco.cli import main
 main(["predict", "X.npy", "-o", "out.csv", "--batch-size", "2000"], standalone_mode=False)
