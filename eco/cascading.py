@@ -1,6 +1,6 @@
 """Cascades: models in turn from light to heavy, until one is confident enough."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -107,6 +107,21 @@ def cascade_energy_j(answered_at: Array, energy_j: Array) -> Array:
     array([  1., 111.])
     """
     return np.cumsum(energy_j)[answered_at]
+
+
+def is_same(row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two rows of results tell of one strategy: by name, or one cascade under two names.
+
+    Examples
+    --------
+    >>> row = {"name": "tuned", "models": "small large", "thresholds": "0.9 0.0"}
+    >>> is_same(row, row | {"name": "tuned to lose 1"}), is_same(row, {"name": "certified"})
+    (True, False)
+    """
+    if row["name"] == other["name"]:
+        return True
+    setting = [(r.get("models"), r.get("thresholds")) for r in (row, other)]
+    return bool(row.get("thresholds")) and setting[0] == setting[1]
 
 
 def shared_threshold_curve(

@@ -8,7 +8,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from eco import files, params, results, samples
+from eco.cascading import is_same
 from eco.errors import DataError, FileError, ModelError, TargetError, reported
 from eco.footprint import per_thousand
 from eco.results import Names, Write
@@ -403,7 +404,7 @@ def show(form: str) -> None:
     realised = _realised(settings)
     rows = []
     for strategy, figures in _strategies(settings):
-        share = realised.get(strategy.told(), realised.get(strategy.name))
+        share = next((r["energy_share"] for r in realised if is_same(r, strategy.row())), None)
         kept = {key: value for key, value in figures.items() if key.startswith(SHOWN)}
         named = {"name": strategy.name, "kind": strategy.kind, "setting": strategy.told()}
         rows.append(named | kept | ({} if share is None else {"realised_share": share}))
@@ -418,14 +419,12 @@ def show(form: str) -> None:
 SHOWN = ("accuracy", "energy_share")
 
 
-def _realised(settings: params.Params) -> Mapping[str, float]:
-    """Measured shares at the study's batch size: of cascades by setting, of routers by name."""
+def _realised(settings: params.Params) -> list[Row]:
+    """What was metered at the study's batch size."""
     if not files.rows_path("metered").exists():
-        return {}
+        return []
     rows = files.load_rows("metered", ["name", "batch_size", "energy_share"], "meter")
-    at = [r for r in rows if r["batch_size"] == settings.energy.batch_size and "setting" in r]
-    by_setting = {r["setting"]: r["energy_share"] for r in at if "router" not in r["name"]}
-    return by_setting | {r["name"]: r["energy_share"] for r in at}
+    return [row for row in rows if row["batch_size"] == settings.energy.batch_size]
 
 
 def _cells(row: Row) -> list[str]:

@@ -77,8 +77,8 @@ class Meter(Protocol):
 class Workload:
     """Something to measure: what `load` gives is called on one batch after another.
 
-    Each round loads it anew: where a model's memory happens to lie changes its energy by more
-    than the windows of one loading show (Kalibera & Jones 2013, "Rigorous Benchmarking in
+    Each round loads it anew: where a model's memory happens to lie can change its energy, which
+    the windows of one loading would never show (Kalibera & Jones 2013, "Rigorous Benchmarking in
     Reasonable Time"), so a round must be a new draw of that as well.
     """
 
@@ -204,7 +204,8 @@ def shares(measurements: Sequence[Mapping[str, Any]], reference: str) -> list[di
     -------
     list of dict
         ``name``, ``batch_size``, ``energy_j`` and ``energy_share`` with their 95 % intervals
-        under ``_low`` and ``_high``, ``throughput_per_s`` and ``flags``.
+        under ``_low`` and ``_high`` (None where fewer than three rounds count for both),
+        ``throughput_per_s`` and ``flags``.
     """
     theirs = {row["batch_size"]: row for row in measurements if row["name"] == reference}
     rows = []
@@ -214,8 +215,9 @@ def shares(measurements: Sequence[Mapping[str, Any]], reference: str) -> list[di
         ratios = [a / b if a and b else np.nan for a, b in pairs]
         share, half_width = trimmed_mean(np.array(ratios))
         kept = {key: row[key] for key in KEPT} | {"throughput_per_s": 1 / row["wall_s"]}
-        ends = {"energy_share_low": share - half_width, "energy_share_high": share + half_width}
-        rows.append(kept | {"energy_share": share} | ends)
+        ends = (share - half_width, share + half_width) if np.isfinite(half_width) else (None, None)
+        interval = dict(zip(("energy_share_low", "energy_share_high"), ends, strict=True))
+        rows.append(kept | {"energy_share": share} | interval)
     return rows
 
 

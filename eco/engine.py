@@ -246,8 +246,8 @@ def _refuse(p: Array, position: int) -> None:
     row = int(np.flatnonzero(~off)[0])
     raise ModelError(
         f"model {position} must give probabilities, rows of numbers from 0 to 1 that sum to 1; "
-        f"row {row} is {np.round(p[row], 4).tolist()}. Give it a predict_proba, or a softmax at "
-        "its end"
+        f"row {row} is {p[row].astype(np.float64).round(4).tolist()}. Give it a predict_proba, or "
+        "a softmax at its end"
     )
 
 

@@ -7,7 +7,6 @@ is compared are the ways to run one, before its probabilities are calibrated.
 
 import contextlib
 import copy
-import importlib
 import io
 import os
 import warnings
@@ -24,7 +23,7 @@ from eco.classifiers import Classifier, flattened, scaled
 from eco.errors import MeasurementError
 from eco.inference import CALL_PATH, Session
 from eco.networks import Network
-from eco.pool import Model
+from eco.pool import Model, made
 
 Array = NDArray[Any]
 Run = Callable[[Array], Array]
@@ -103,7 +102,7 @@ def to_measure(
     X : array of shape (n_samples, height, width), uint8
     y : array of shape (n_samples,), uint8
     """
-    model: Model = importlib.import_module(f"eco.kinds.{kind}").Model(**settings)
+    model = made(kind, settings)
     if not isinstance(model, Network):
         model.fit(X, y, X[:CHUNK], y[:CHUNK], seed, announce)
         return model

@@ -83,13 +83,29 @@ def train(
     ModelError
         If the kind doesn't take these settings.
     """
-    made = importlib.import_module(f"eco.kinds.{kind}").Model
+    model = made(kind, settings)
+    curve = model.fit(X, y, X_watched, y_watched, seed, announce)
+    return Trained(model.graph(), curve)
+
+
+def made(kind: str, settings: Mapping[str, Any]) -> Model:
+    """A model of the given kind that has not learnt yet.
+
+    Parameters
+    ----------
+    kind, settings
+        See `train`.
+
+    Raises
+    ------
+    ModelError
+        If the kind doesn't take these settings.
+    """
     try:
-        model: Model = made(**settings)
+        model: Model = importlib.import_module(f"eco.kinds.{kind}").Model(**settings)
     except TypeError as error:
         raise ModelError(
             f"eco/kinds/{kind}.py: {error}. Its settings in params.yaml must be the arguments of "
             f"its class Model; got {', '.join(settings) or 'none'}."
         ) from None
-    curve = model.fit(X, y, X_watched, y_watched, seed, announce)
-    return Trained(model.graph(), curve)
+    return model

@@ -3,6 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,7 @@ def quantized(graph: onnx.ModelProto, X: Array) -> onnx.ModelProto:
 
     Static quantization by ONNX Runtime (Jacob et al. 2018, "Quantization and Training of Neural
     Networks for Efficient Integer-Arithmetic-Only Inference"), one scale per output channel.
-    Weights keep 7 bits, so that sums can't overflow on processors without VNNI and every machine
-    computes the same integers.
+    Weights keep 7 bits, so that sums can't overflow on processors without VNNI.
 
     Parameters
     ----------
@@ -51,26 +51,34 @@ def quantized(graph: onnx.ModelProto, X: Array) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory() as folder:
         before, after = Path(folder, "before.onnx"), Path(folder, "after.onnx")
         onnx.save(onnx.shape_inference.infer_shapes(_folded(graph)), before)
-        logging.getLogger().addFilter(_is_no_advice)
-        quantize_static(
-            before,
-            after,
-            _reader(X),
-            quant_format=QuantFormat.QDQ,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            per_channel=True,
-            reduce_range=True,
-            nodes_to_exclude=[node.name for node in graph.graph.node if node.op_type in FLOAT],
-        )
-        logging.getLogger().removeFilter(_is_no_advice)
+        with _without_advice():
+            quantize_static(
+                before,
+                after,
+                _reader(X),
+                quant_format=QuantFormat.QDQ,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                per_channel=True,
+                reduce_range=True,
+                nodes_to_exclude=[node.name for node in graph.graph.node if node.op_type in FLOAT],
+            )
         result = onnx.load(after)
     return graphs.canonical(_with_float_scores(_with_pixels_as_they_are(result)), "probabilities")
 
 
-def _is_no_advice(record: logging.LogRecord) -> bool:
-    # ONNX Runtime advises a step for graphs of unknown shapes; those of this one are known.
-    return "pre-processing" not in record.getMessage()
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Without ONNX Runtime's advice of a step for graphs whose shapes aren't known: these are."""
+
+    def is_no_advice(record: logging.LogRecord) -> bool:
+        return "pre-processing" not in record.getMessage()
+
+    logging.getLogger().addFilter(is_no_advice)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeFilter(is_no_advice)
 
 
 def _reader(X: Array) -> Any:

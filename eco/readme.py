@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eco import files, params
+from eco.cascading import is_same
 from eco.errors import FileError, reported
 
 RESULTS = (
@@ -209,7 +210,7 @@ def _named(name: str) -> dict[str, Any]:
 
 
 def _line(label: str, row: Mapping[str, Any]) -> str:
-    realised = [found for found in _metered() if _is_same(found, row)]
+    realised = [found for found in _metered() if is_same(found, row)]
     ran = _energy(realised[0]) if realised else ""
     return f"| {label} | {row['accuracy']:.2%} | {_points(row)} | {ran} | {_energy(row)} |"
 
@@ -219,14 +220,6 @@ def _metered() -> list[dict[str, Any]]:
     batch_size = params.load().energy.batch_size
     rows = files.load_rows("metered", ["name", "batch_size", "energy_share"], "meter")
     return [row for row in rows if row["batch_size"] == batch_size]
-
-
-def _is_same(metered: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
-    """Whether a metered strategy is that of a row: by name, or the same cascade by another."""
-    if metered["name"] == row.get("name"):
-        return True
-    keys = ("models", "thresholds")
-    return bool(row.get("thresholds")) and all(metered.get(k) == row.get(k) for k in keys)
 
 
 def metered() -> str:

@@ -19,6 +19,7 @@ import oxipng
 import vl_convert
 from numpy.typing import NDArray
 
+from eco.cascading import is_same
 from eco.explorer import CASCADES
 from eco.files import replacing
 
@@ -121,7 +122,7 @@ def headline(strategies: Sequence[Row], metered: Sequence[Row], batch_size: int,
             f"{told(row, 'accuracy', '.2%')} right",
         ),
     ]
-    of_kind = [found for found in metered if found["name"] == row["name"]]
+    of_kind = [found for found in metered if is_same(found, row)]
     same = [found for found in of_kind if found["batch_size"] == batch_size] or of_kind
     if same:
         realised = f"measured as it ran, batch size {same[-1]['batch_size']}"
@@ -282,27 +283,6 @@ def _example(image: Array, actual: str, given: str, sure: float) -> str:
         f'src="data:image/png;base64,{base64.b64encode(raw).decode()}" alt="image of {said}">'
         f"<figcaption>{said} <b>{sure:.2f}</b></figcaption></figure>"
     )
-
-
-def under_both_names(metered: Sequence[Row], strategies: Sequence[Row]) -> list[dict[str, Any]]:
-    """Metered rows, and those of strategies that are the same cascade under another name.
-
-    Parameters
-    ----------
-    metered, strategies : sequence of mapping
-        With ``name``, ``models`` and ``thresholds``.
-    """
-    rows = [dict(row) for row in metered]
-    names = {row["name"] for row in rows}
-    for strategy in strategies:
-        same = [
-            row
-            for row in rows
-            if all(row.get(key) == strategy[key] for key in ("models", "thresholds"))
-        ]
-        if strategy["name"] not in names:
-            rows += [row | {"name": strategy["name"]} for row in same]
-    return rows
 
 
 def realised(rows: Sequence[Row]) -> str:

@@ -36,6 +36,17 @@ class Strategy(NamedTuple):
             return None
         return "probe_router" if self.kind == "probe_cascade" else self.kind
 
+    def row(self) -> dict[str, str]:
+        """Its name, models and thresholds as rows of results hold them.
+
+        Examples
+        --------
+        >>> Strategy("mine", "cascade", ("small", "large"), (0.9, 0.0)).row()
+        {'name': 'mine', 'models': 'small large', 'thresholds': '0.9 0.0'}
+        """
+        thresholds = " ".join(map(str, self.thresholds))
+        return {"name": self.name, "models": " ".join(self.models), "thresholds": thresholds}
+
     def told(self) -> str:
         """The setting in a few words.
 

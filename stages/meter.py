@@ -2,21 +2,18 @@
 
 import time
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from eco import energy, files, params, strategies
-from eco.engine import Model
+from eco.engine import Answers, Model
 from eco.errors import reported
 from eco.inference import CALL_PATH, Session
 from eco.strategies import Strategy
 
 #: Single images whose latencies are taken.
 SINGLE = 2000
-
-
 CERTIFIED = ("cascade", "price_router", "probe_router", "probe_cascade")
 
 
@@ -44,69 +41,24 @@ def latencies_ms(load: Any, X: np.ndarray) -> dict[str, float]:
     return {f"latency_p{p}_ms": float(ms) for p, ms in zip(levels, found, strict=True)}
 
 
-def main() -> None:
-    """Write data/metered.json and metrics/metered.json."""
-    settings = params.load()
-    pool, config, probe = settings.pool, settings.energy, settings.router.probe
-    X, y = files.load_images("test", settings.data.name)
-    weighed_j = files.load_energy(files.ENERGY, pool, config.batch_size, "benchmark")
-    sizes = sorted({1, config.batch_size, max(config.batch_sizes)} & set(config.batch_sizes))
-
-    def path(name: str) -> Path:
-        return files.router_path(name) if name in files.ROUTERS else files.model_path(name)
+def loaders(settings: params.Params, chosen: list[Strategy]) -> dict[str, Any]:
+    """By name what loads each strategy; and the last model in floats, where it isn't so itself."""
+    pool, config = settings.pool, settings.energy
+    energy_j = files.load_energy(files.ENERGY, pool, config.batch_size, "benchmark")
 
     def session(name: str) -> Model:
-        return Session(path(name), config.threads)
+        path = files.router_path(name) if name in files.ROUTERS else files.model_path(name)
+        return Session(path, config.threads)
 
-    signal = settings.cascading.confidence
-    chosen = strategies_found(settings)
-    loads = {
-        s.name: partial(strategies.loaded, s, session, weighed_j, pool, probe, signal)
+    signal, probe = settings.cascading.confidence, settings.router.probe
+    found: dict[str, Any] = {
+        s.name: partial(strategies.loaded, s, session, energy_j, pool, probe, signal)
         for s in chosen
     }
-    as_trained = f"always {pool[-1]}, as trained"
     if pool[-1] in settings.quantized:
-        loads[as_trained] = partial(Session, files.trained_path(pool[-1]), config.threads)
-    meter = energy.CodeCarbonMeter(config.country, config.watts_per_core, config.mode)
-    workloads = [
-        energy.Workload(name, size, energy.in_turn(load, X, size))
-        for name, load in loads.items()
-        for size in sizes
-    ]
-    measured = energy.measure(
-        workloads, meter, config.half_width, config.drift, config.budget_s, print
-    )
-    measured["provenance"] |= {"call_path": CALL_PATH, "threads": config.threads}
-    files.save_json(files.METERED, measured)
-    rows = energy.shares(measured["measurements"], chosen[0].name)
-    answers = {s.name: loads[s.name]()(X) for s in chosen}
-    by_latency = {name: latencies_ms(load, X) for name, load in loads.items()}
-    for row in rows:
-        row |= by_latency[row["name"]] if row["batch_size"] == 1 else {}
-        for end in ("energy_share_low", "energy_share_high"):
-            row[end] = row[end] if np.isfinite(row[end]) else None  # too few rounds count
-        if row["name"] in answers:
-            strategy = next(s for s in chosen if s.name == row["name"])
-            given = answers[row["name"]]
-            row |= {
-                "models": " ".join(strategy.models),
-                "thresholds": " ".join(map(str, strategy.thresholds)),
-                "setting": strategy.told(),
-            }
-            row["accuracy"] = float((given.labels == y).mean())
-            modelled_j = modelled(strategy, given.ran, row["batch_size"])
-            reference_j = modelled(chosen[0], answers[chosen[0].name].ran, row["batch_size"])
-            row["modelled_share"] = modelled_j / reference_j
-            row["realised_over_modelled"] = row["energy_share"] / row["modelled_share"]
-    files.save_rows("metered", rows)
-    files.save_metrics("metered", {"metered": summary(rows, config.batch_size)})
-    print(energy.table(measured["measurements"]))
-    for row in rows:
-        print(
-            f"{row['name']:28} {row['batch_size']:6}  share {row['energy_share']:.4f}"
-            + (f", realised / modelled {row['realised_over_modelled']:.3f}"
-               if "realised_over_modelled" in row else "")
-        )  # fmt: skip
+        trained = files.trained_path(pool[-1])
+        found[f"always {pool[-1]}, as trained"] = partial(Session, trained, config.threads)
+    return found
 
 
 def modelled(strategy: Strategy, ran: np.ndarray, batch_size: int) -> float:
@@ -117,6 +69,55 @@ def modelled(strategy: Strategy, ran: np.ndarray, batch_size: int) -> float:
         asked = [strategy.router]
         joules += files.load_energy(files.ROUTER_ENERGY, asked, batch_size, "benchmark_router")[0]
     return joules
+
+
+def beside_its_model(row: dict[str, Any], ran: list[tuple[Strategy, Answers]]) -> dict[str, Any]:
+    """What was modelled of a metered strategy, as a share of the first, always the last model."""
+    reference, *_ = ran
+    strategy, answers = next(pair for pair in ran if pair[0].name == row["name"])
+    joules = [modelled(s, a.ran, row["batch_size"]) for s, a in ((strategy, answers), reference)]
+    share = joules[0] / joules[1]
+    return strategy.row() | {
+        "setting": strategy.told(),
+        "modelled_share": share,
+        "realised_over_modelled": row["energy_share"] / share,
+    }
+
+
+def main() -> None:
+    """Write data/metered.json, its rows beside what was modelled, and metrics/metered.json."""
+    settings = params.load()
+    config = settings.energy
+    X, y = files.load_images("test", settings.data.name)
+    chosen = strategies_found(settings)
+    loads = loaders(settings, chosen)
+    sizes = sorted({1, config.batch_size, max(config.batch_sizes)} & set(config.batch_sizes))
+    workloads = [
+        energy.Workload(name, size, energy.in_turn(load, X, size))
+        for name, load in loads.items()
+        for size in sizes
+    ]
+    meter = energy.CodeCarbonMeter(config.country, config.watts_per_core, config.mode)
+    limits = (config.half_width, config.drift, config.budget_s)
+    measured = energy.measure(workloads, meter, *limits, print)
+    measured["provenance"] |= {"call_path": CALL_PATH, "threads": config.threads}
+    files.save_json(files.METERED, measured)
+    ran = [(strategy, loads[strategy.name]()(X)) for strategy in chosen]
+    accuracy = {s.name: float((answers.labels == y).mean()) for s, answers in ran}
+    waits = {name: latencies_ms(load, X) for name, load in loads.items()}
+    rows = energy.shares(measured["measurements"], chosen[0].name)
+    for row in rows:
+        if row["name"] in accuracy:
+            row |= {"accuracy": accuracy[row["name"]]} | beside_its_model(row, ran)
+        if row["batch_size"] == 1:
+            row |= waits[row["name"]]
+    files.save_rows("metered", rows)
+    files.save_metrics("metered", {"metered": summary(rows, config.batch_size)})
+    print(energy.table(measured["measurements"]))
+    for row in rows:
+        told = f"{row['name']:28} {row['batch_size']:6}  share {row['energy_share']:.4f}"
+        ratio = row.get("realised_over_modelled")
+        print(told if ratio is None else f"{told}, realised / modelled {ratio:.3f}")
 
 
 def summary(rows: list[dict[str, Any]], batch_size: int) -> dict[str, Any]:

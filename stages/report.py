@@ -59,9 +59,7 @@ def main() -> None:
     routers = files.load_provenance(files.ROUTER_ENERGY, "benchmark_router")
     measured = files.load_rows("energy", ["name", "batch_size", "energy_j"], "draw_pool")
     ties = files.load_metric("models", ["energy_not_told_apart"], "compare")
-    metered = report.under_both_names(
-        files.load_rows("metered", ["name", "batch_size", "energy_share"], "meter"), strategies
-    )
+    metered = files.load_rows("metered", ["name", "batch_size", "energy_share"], "meter")
     cascade = report.shown(strategies)
     chain, thresholds = explorer.chain_of(cascade, pool) if cascade else ([len(pool) - 1], [0.0])
     by = run_cascade(sure, np.array(chain), np.array(thresholds))[0]

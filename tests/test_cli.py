@@ -96,8 +96,7 @@ def built(folder):
     files.save_rows("routing", [figures | router for router in routers])
     files.save_rows("cascading", [figures | {"cascade": "of another day"}])
     metered = {"name": "other", "batch_size": size, "energy_share": 0.123}
-    told = f"{pool[0]} 0.8, {pool[-1]} 0"
-    files.save_rows("metered", [metered | {"setting": told}, metered | {"batch_size": -1}])
+    files.save_rows("metered", [metered | cascade, metered | {"batch_size": -1}])
     return settings
 
 

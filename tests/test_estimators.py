@@ -532,7 +532,7 @@ class TestBadInput:
             ),
             (
                 {"estimators": [("crooked", Crooked()), pair()[1]]},
-                r"estimator 'crooked' must give probabilities.*row 0 is \[0\.5, 0\.6",
+                r"estimator 'crooked' must give probabilities.*row 0 is \[0\.5, 0\.6\]",
             ),
             (
                 {"estimators": [pair()[0], ("crooked", Crooked([0.2, 0.3, 0.5]))]},

@@ -130,7 +130,22 @@ def test_params_survive_an_experiment_byte_for_byte(tmp_path):
 def test_what_lives_in_git_stays_small(fresh):
     folders = ("data", "models", "metrics", "plots")
     stored = sum(p.stat().st_size for f in folders for p in (fresh / f).rglob("*") if p.is_file())
-    assert 100_000 < stored < 4_000_000
+    assert 100_000 < stored < 3_000_000
+
+
+def test_nothing_in_git_is_left_of_a_former_pool(fresh):
+    """Whatever lies among the results is an output of a stage as it stands."""
+    written = set()
+    for name, stage in STAGES.items():
+        outputs = paths(name, "outs", "metrics", "plots")
+        several = "matrix" in stage or "foreach" in PIPELINE["stages"][name]
+        for model in PARAMS["pool"] if several else [""]:
+            places = ("${item.model}", "${key}")
+            written |= {p.replace(places[0], model).replace(places[1], model) for p in outputs}
+    folders = ("data", "models", "metrics", "plots")
+    there = {str(p.relative_to(fresh)) for f in folders for p in (fresh / f).rglob("*.*")}
+    there = {path for path in there if not path.endswith(".gitignore")}
+    assert there <= written
 
 
 @pytest.fixture(scope="module")

@@ -42,8 +42,11 @@ def test_every_make_target_it_names_exists():
 
 
 def test_every_file_it_links_exists():
-    for path in re.findall(r"\]\((?!http|#)([^)]+)\)", TEXT):
-        assert (REPOSITORY / path).exists(), path
+    headings = re.findall(r"^#+ (.*)$", TEXT, re.MULTILINE)
+    anchors = {re.sub(r"[^a-z0-9 -]", "", h.lower()).replace(" ", "-") for h in headings}
+    for path in re.findall(r"\]\((?!http)([^)]+)\)", TEXT):
+        there = path[1:] in anchors if path.startswith("#") else (REPOSITORY / path).exists()
+        assert there, path
 
 
 def test_every_stage_and_every_setting_is_explained():

@@ -13,8 +13,8 @@ class Model(Network):
     ----------
     stem : {"pooled", "strided"}
         How the first convolution halves the image: over all pixels, and the largest of every
-        2 x 2 is kept; or over every other pixel, which an 8-bit network does at a third less
-        energy in all.
+        2 x 2 is kept; or over every other pixel, which costs an 8-bit network less energy and
+        some accuracy.
     stem_filters : int
     filters, strides : sequences of int
         Of each residual block of two convolutions of 3 x 3.
