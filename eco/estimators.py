@@ -57,8 +57,8 @@ Array = NDArray[Any]
 
 #: Relative half-width of its 95 % interval at which a measured energy is narrow enough.
 HALF_WIDTH = 0.05
-#: What later runs of the protocol differed by beyond their rounds on the machine of the study.
-DRIFT = 0.05
+#: As `energy.drift` of the study: by how much later runs may differ beyond their rounds.
+DRIFT = 0.1
 
 
 @dataclass(frozen=True)

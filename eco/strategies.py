@@ -53,7 +53,7 @@ class Strategy(NamedTuple):
         Examples
         --------
         >>> Strategy("mine", "cascade", ("small", "large"), (0.9, 0.0)).told()
-        'small 0.9, large 0.0'
+        'small 0.9, large 0'
         """
         if self.kind == "cascade":
             pairs = zip(self.models, self.thresholds, strict=True)
