@@ -146,7 +146,7 @@ class CNN(Network):
     """Settings of the residual convolutional network."""
 
     kind: Literal["cnn"]
-    stem: Literal["pooled", "strided"]
+    stem: Literal["pooled", "folded"]
     stem_filters: Count
     filters: Annotated[list[Count], Field(min_length=1)]
     strides: list[Annotated[int, Field(ge=1, le=4)]]
@@ -157,6 +157,15 @@ class CNN(Network):
         if self.small_epochs >= self.epochs:
             raise ValueError(
                 f"must have small_epochs below its {self.epochs} epochs, got {self.small_epochs}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _folds_images_of_one_size(self) -> Self:
+        if self.small_epochs and self.stem == "folded":
+            raise ValueError(
+                "must have small_epochs 0 with stem folded, whose layers fit one size of image, "
+                f"got {self.small_epochs}"
             )
         return self
 

@@ -27,7 +27,7 @@ SETTINGS = {
     "logistic_regression": {"C": 1.0, "max_iter": 300, "pixels": "square_root"},
     "mlp": {"units": [32, 16], "dropout": 0.1, "epochs": 8, **LEARNING},
     "cnn": {
-        "stem": "strided",
+        "stem": "folded",
         "stem_filters": 8,
         "filters": [8, 16],
         "strides": [1, 2],

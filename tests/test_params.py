@@ -96,6 +96,7 @@ REFUSED = [
     ("oracle.none_correct", "first", "oracle.none_correct", "'first'"),
     ("seed", -1, "seed", "got -1"),
     ("seed", 1.5, "seed", "got 1.5"),
+    ("models.narrow.small_epochs", 3, "models.narrow", "small_epochs 0 with stem folded"),
     ("models.extra.small_epochs", 99, "models.extra", "small_epochs below its"),
     ("data.name", "mnist", "data.name must be fashion-mnist or digits", "'mnist'"),
     ("data.name", "My Data", "data.name", "'My Data'"),

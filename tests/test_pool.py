@@ -69,10 +69,35 @@ def test_a_trained_model_is_a_graph_from_images_to_probabilities(kind, digits, t
     assert again.graph.SerializeToString() == path.read_bytes(), "the same seed, other bytes"
 
 
+def test_a_network_with_a_folded_stem_learns_too(digits, tmp_path):
+    settings = SETTINGS["cnn"] | {"stem": "folded", "small_epochs": 0, "strides": [2, 1]}
+    result = pool.train("cnn", settings, *digits["train"], *digits["tuning"], 42, print)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(result.graph.SerializeToString())
+    p = Session(path, threads=1).in_batches(digits["tuning"].X, batch_size=100)
+    assert (p.argmax(axis=1) == digits["tuning"].y).mean() > 0.6
+
+
 @pytest.mark.parametrize("kind", ["random_forest", "mlp"])
 def test_another_seed_gives_another_model(kind, digits):
     one, other = (trained(kind, digits, seed)[0].graph.SerializeToString() for seed in (1, 2))
     assert one != other
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (7, 9), (1, 5)])
+def test_a_folded_stem_sees_every_pixel_and_each_once(shape):
+    import keras
+
+    from eco.kinds import cnn
+
+    pixels = keras.Input((*shape, 1))
+    X = np.arange(1, np.prod(shape) + 1, dtype=np.float32).reshape(1, *shape, 1)
+    folded = np.asarray(keras.Model(pixels, cnn._folded(pixels))(X))
+    height, width = shape
+    assert folded.shape == (1, -(-height // 2), -(-width // 2), 4)
+    assert sorted(folded[folded > 0]) == sorted(X.ravel()), "a pixel is lost or there twice"
+    below, right = X[0, 1 % height, 0, 0] if height > 1 else 0, X[0, 0, 1, 0]
+    assert folded[0, 0, 0, :3].tolist() == [X[0, 0, 0, 0], right, below]
 
 
 def test_shifts_move_an_image_and_keep_its_ink_inside_the_margin():

@@ -11,10 +11,10 @@ class Model(Network):
 
     Parameters
     ----------
-    stem : {"pooled", "strided"}
+    stem : {"pooled", "folded"}
         How the first convolution halves the image: over all pixels, and the largest of every
-        2 x 2 is kept; or over every other pixel, which costs an 8-bit network less energy and
-        some accuracy.
+        2 x 2 is kept; or over every 2 x 2 pixels as four channels of one (space-to-depth, as in
+        Ridnik et al. 2021, "TResNet"), which costs less energy and some accuracy.
     stem_filters : int
     filters, strides : sequences of int
         Of each residual block of two convolutions of 3 x 3.
@@ -43,7 +43,7 @@ class Model(Network):
         if self.stem == "pooled":
             x = layers.MaxPooling2D(2)(layers.ReLU()(convolved(x, self.stem_filters, 3)))
         else:
-            x = layers.ReLU()(convolved(x, self.stem_filters, 5, stride=2))
+            x = layers.ReLU()(convolved(_folded(x), self.stem_filters, 3))
         for filters, stride in zip(self.filters, self.strides, strict=True):
             changes_shape = stride > 1 or filters != x.shape[-1]
             shortcut = convolved(x, filters, 1, stride) if changes_shape else x
@@ -51,3 +51,15 @@ class Model(Network):
             x = layers.ReLU()(layers.Add()([convolved(y, filters, 3), shortcut]))
         x = layers.GlobalAveragePooling2D()(x)
         return keras.Model(pixels, layers.Dense(n_classes, activation="softmax")(x))
+
+
+def _folded(x: Any) -> Any:
+    """Every 2 x 2 pixels as the channels of one; an odd height or width gets a black edge."""
+    from keras import layers
+
+    _, height, width, channels = x.shape
+    if height % 2 or width % 2:
+        x = layers.ZeroPadding2D(((0, height % 2), (0, width % 2)))(x)
+    rows, columns = -(-height // 2), -(-width // 2)
+    x = layers.Reshape((rows, 2, columns, 2 * channels))(x)
+    return layers.Reshape((rows, columns, 4 * channels))(layers.Permute((1, 3, 2, 4))(x))
