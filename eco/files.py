@@ -45,6 +45,11 @@ def images_path(split: str) -> Path:
     return Path(f"data/{split}.npz")
 
 
+def targets_path(targets: str) -> Path:
+    """What models learn to answer on the images of train: ``hard`` labels, or ``soft`` shares."""
+    return Path(f"data/targets/{targets}.npz")
+
+
 def trained_path(model: str) -> Path:
     """A model as it was trained, an ONNX graph from images to probabilities."""
     return Path(f"models/trained/{model}.onnx")
@@ -234,6 +239,32 @@ def load_images(split: str, dataset: str) -> tuple[Array, Array]:
     return X, y
 
 
+def save_targets(targets: str, dataset: str, y: Array) -> None:
+    """Write what models learn to answer, shares to four decimals."""
+    rounded = np.round(y, 4) if y.dtype.kind == "f" else y
+    save_arrays(targets_path(targets), f"{targets} targets of {dataset}", y=rounded)
+
+
+def load_targets(targets: str, dataset: str, stage: str) -> Array:
+    """What models learn to answer on the images of train.
+
+    Returns
+    -------
+    array of shape (n_samples,), uint8, or (n_samples, n_classes), float32
+        Labels of ``hard`` targets; of ``soft`` ones the share of each class, which sum to 1.
+    """
+    path = targets_path(targets)
+    y = load_arrays(path, f"{targets} targets of {dataset}", ["y"], stage)["y"]
+    if targets == "hard":
+        fits = y.dtype == np.uint8 and y.ndim == 1 and len(y)
+    else:
+        fits = y.dtype == np.float32 and y.ndim == 2 and (np.abs(y.sum(axis=1) - 1) < 0.01).all()
+    if not fits:
+        kind = "uint8 labels" if targets == "hard" else "float32 shares of the classes"
+        raise _broken(path, f"must hold {kind} for each image, got {y.dtype} {y.shape}", stage)
+    return y
+
+
 def save_labels(dataset: str, class_names: Sequence[str], **labels: Array) -> None:
     """Write the labels of every split but train, small enough for git."""
     save_arrays(LABELS, f"labels of {dataset}", class_names=np.array(class_names), **labels)
@@ -398,13 +429,18 @@ def load_readings(
 def load_training_j(pool: Sequence[str], watts_per_core: float) -> dict[str, float]:
     """Joules that training each model took: its CPU seconds times the watts of a core.
 
-    Training runs for minutes, where neither ticks nor samplers matter.
+    Training runs for minutes, where neither ticks nor samplers matter. Each model that learnt from
+    soft targets bears the whole of what it took to make them.
     """
-    return {
-        model: watts_per_core
-        * load_metric(f"training/{model}", ["training", model, "cpu_seconds"], f"train@{model}")
-        for model in pool
-    }
+    teaching_s = load_metric("teaching", ["teaching", "cpu_seconds"], "teach")
+    training_j = {}
+    for model in pool:
+        name, stage = f"training/{model}", f"train@{model}"
+        cpu_s = load_metric(name, ["training", model, "cpu_seconds"], stage)
+        if load_metric(name, ["training", model, "targets"], stage) == "soft":
+            cpu_s += teaching_s
+        training_j[model] = watts_per_core * cpu_s
+    return training_j
 
 
 def load_metric(name: str, keys: Sequence[str], stage: str) -> Any:

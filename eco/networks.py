@@ -62,6 +62,7 @@ class Network:
         y_watched: Array,
         seed: int,
         announce: Callable[[str], None],
+        soft: Array | None = None,
     ) -> list[dict[str, Any]]:
         """Learn, and give the training curve, as `eco.pool.Model` asks."""
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -72,7 +73,9 @@ class Network:
         labels, labels_watched = (
             np.eye(n_classes, dtype=np.float32)[part] for part in (y, y_watched)
         )
-        watched = (scaled(X_watched), labels_watched)
+        # What is learnt, and beside it the labels, by which the curve counts who is right.
+        targets = np.hstack([labels if soft is None else soft, labels])
+        watched = (scaled(X_watched), np.hstack([labels_watched, labels_watched]))
         network = self._compiled(X, n_classes)
         announce(f"training {network.count_params():,} parameters")
         random, begin = np.random.default_rng(seed), time.monotonic()
@@ -80,7 +83,7 @@ class Network:
         for epoch in range(self.epochs):
             images = self._augmented(X, epoch, random)
             logs = network.fit(
-                scaled(images), labels, self.batch_size, initial_epoch=epoch, epochs=epoch + 1,
+                scaled(images), targets, self.batch_size, initial_epoch=epoch, epochs=epoch + 1,
                 verbose=0, validation_data=watched, validation_batch_size=500,
             ).history  # fmt: skip
             curve += _epoch_rows(epoch + 1, logs)
@@ -111,11 +114,19 @@ class Network:
         )
         network.compile(
             keras.optimizers.AdamW(schedule, weight_decay=self.weight_decay),
-            keras.losses.CategoricalCrossentropy(label_smoothing=self.label_smoothing),
-            metrics=["accuracy"],
+            self._loss,
+            metrics=[keras.metrics.MeanMetricWrapper(_is_right, name="accuracy")],
             jit_compile=False,  # XLA trains convolutions on a CPU at half the speed
         )
         return network
+
+    def _loss(self, targets: Any, p: Any) -> Any:
+        import keras
+
+        learnt = targets[:, : p.shape[-1]]
+        return keras.losses.categorical_crossentropy(
+            learnt, p, label_smoothing=self.label_smoothing
+        )
 
     def _augmented(self, X: Array, epoch: int, random: np.random.Generator) -> Array:
         # A whole epoch is shifted and mirrored at once: batch by batch Keras would wait for it.
@@ -129,6 +140,12 @@ class Network:
         whole.set_weights(network.get_weights())
         whole(scaled(X[:1]))  # Keras exports what has been called
         return whole
+
+
+def _is_right(targets: Any, p: Any) -> Any:
+    import keras
+
+    return keras.metrics.categorical_accuracy(targets[:, p.shape[-1] :], p)
 
 
 def augmented(X: Array, max_shift: int, mirror: bool, random: np.random.Generator) -> Array:

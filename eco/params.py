@@ -98,10 +98,18 @@ class Data(Section):
         return self
 
 
+class Distillation(Section):
+    """How the last model teaches those that learn from soft targets."""
+
+    weight: Annotated[float, Field(gt=0, le=1)]
+    mirror: bool
+
+
 class DecisionTree(Section):
     """Settings of `sklearn.tree.DecisionTreeClassifier`."""
 
     kind: Literal["decision_tree"]
+    targets: Literal["hard"]
     max_leaf_nodes: Annotated[int, Field(ge=2)]
 
 
@@ -109,6 +117,7 @@ class LogisticRegression(Section):
     """Settings of `sklearn.linear_model.LogisticRegression`."""
 
     kind: Literal["logistic_regression"]
+    targets: Literal["hard"]
     C: Positive
     max_iter: Count
     pixels: Literal["linear", "square_root"]
@@ -118,6 +127,7 @@ class RandomForest(Section):
     """Settings of `sklearn.ensemble.RandomForestClassifier`."""
 
     kind: Literal["random_forest"]
+    targets: Literal["hard"]
     n_estimators: Count
     min_samples_leaf: Count
 
@@ -125,6 +135,7 @@ class RandomForest(Section):
 class Network(Section):
     """How a network is trained: AdamW, cosine schedule, shifted and mirrored images."""
 
+    targets: Literal["hard", "soft"]
     epochs: Count
     batch_size: Count
     learning_rate: Positive
@@ -187,6 +198,7 @@ class OwnKind(BaseModel):
     )
 
     kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\Z")]
+    targets: Literal["hard", "soft"]
 
     @field_validator("kind")
     @classmethod
@@ -355,6 +367,7 @@ class Params(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     data: Data
     calibration: Calibration
+    distillation: Distillation
     pool: Annotated[list[ModelName], AfterValidator(_distinct)]
     quantized: list[ModelName]
     models: Annotated[dict[ModelName, Model], Field(min_length=1)]
@@ -394,6 +407,11 @@ class Params(Section):
                 )
         if len(self.pool) < 2:
             raise ValueError(f"pool must name two models at least, got {self.pool}")
+        if self.models[self.pool[-1]].targets == "soft":
+            raise ValueError(
+                f"models.{self.pool[-1]}.targets must be hard: the last model of the pool is the "
+                "teacher of those that learn from soft targets; got soft"
+            )
         if self.router.probe not in self.pool[:-1]:
             raise ValueError(
                 f"router.probe must name a model of the pool before the last "

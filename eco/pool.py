@@ -1,6 +1,7 @@
 """The pool: models of any kind, trained and given as ONNX graphs."""
 
 import importlib
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -24,6 +25,9 @@ class Model(Protocol):
         announce: Callable[[str], None],
     ) -> list[dict[str, Any]]:
         """Learn, and give the training curve.
+
+        A kind that can learn from soft targets takes them as one more argument, ``soft``, of shape
+        (n_samples, n_classes), float32: the share of each class, or None.
 
         Parameters
         ----------
@@ -66,6 +70,7 @@ def train(
     y_watched: Array,
     seed: int,
     announce: Callable[[str], None],
+    soft: Array | None = None,
 ) -> Trained:
     """Train a model of the given kind.
 
@@ -75,16 +80,24 @@ def train(
         Name of a file in eco/kinds.
     settings : mapping
         The settings of that kind in params.yaml.
-    X, y, X_watched, y_watched, seed, announce
+    X, y, X_watched, y_watched, seed, announce, soft
         See `Model.fit`.
 
     Raises
     ------
     ModelError
-        If the kind doesn't take these settings.
+        If the kind doesn't take these settings, or no soft targets.
     """
     model = made(kind, settings)
-    curve = model.fit(X, y, X_watched, y_watched, seed, announce)
+    taught = {}
+    if soft is not None:
+        if "soft" not in inspect.signature(model.fit).parameters:
+            raise ModelError(
+                f"Models of kind {kind} learn from labels only: their targets in params.yaml must "
+                "be hard, got soft."
+            )
+        taught["soft"] = soft
+    curve = model.fit(X, y, X_watched, y_watched, seed, announce, **taught)
     return Trained(model.graph(), curve)
 
 

@@ -142,7 +142,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for model in pool:
             section = settings.model(model).model_dump()
-            kind = section.pop("kind")
+            kind, _ = section.pop("kind"), section.pop("targets")
             made = formats.to_measure(kind, section, X_train, y_train, settings.seed, print)
             ranges, place = X_train[:RANGES_FROM], Path(folder, model)
             offered[model] = formats.offered(made, ranges, config.threads, place)

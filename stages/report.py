@@ -23,6 +23,7 @@ def asked(settings: params.Params) -> dict[str, Any]:
         "seed": settings.seed,
         "data": settings.data.model_dump(),
         "calibration": settings.calibration.model_dump(),
+        "distillation": settings.distillation.model_dump(),
         "pool": settings.pool,
         "quantized": settings.quantized,
         "models": models,

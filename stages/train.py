@@ -12,17 +12,19 @@ def main(model: str = "") -> None:
     settings = params.load()
     name = settings.data.name
     section = settings.model(model).model_dump()
+    kind, targets = section.pop("kind"), section.pop("targets")
     X, y = files.load_images("train", name)
+    soft = files.load_targets("soft", name, "teach") if targets == "soft" else None
     X_watched, y_watched = files.load_images("calibration", name)
     begin, cpu = time.monotonic(), time.process_time()
-    kind = section.pop("kind")
-    trained = pool.train(kind, section, X, y, X_watched, y_watched, settings.seed, print)
+    trained = pool.train(kind, section, X, y, X_watched, y_watched, settings.seed, print, soft)
     seconds, cpu_s = time.monotonic() - begin, time.process_time() - cpu
     with files.replacing(files.trained_path(model)) as stream:
         stream.write(trained.graph.SerializeToString())
     files.save_rows(f"training/{model}", [{"model": model} | row for row in trained.curve])
     on_train, held_out = trained.curve[-2:]
     metrics = {
+        "targets": targets,
         "train_accuracy": on_train["accuracy"],
         "held_out_accuracy": held_out["accuracy"],
         "seconds": seconds,

@@ -7,10 +7,12 @@ import signal
 import subprocess
 import time
 
+import numpy as np
 import pytest
 from dvc.utils.hydra import apply_overrides
 
 from eco import params
+from eco.inference import Session
 from tests.conftest import REPOSITORY, clone
 
 THRESHOLDS = "cascading.thresholds=[0.95,0.9,0.85,0.0]"
@@ -40,6 +42,7 @@ RERUNS = [
         QUANTIZATIONS | {"meter", "compare_formats"} | SHOWN,
     ),
     ("params.yaml", "method: temperature", "method: none", CALIBRATIONS | {"compare"} | SHOWN),
+    ("params.yaml", "weight: 0.7", "weight: 0.5", {"teach"} | SHOWN),
     ("params.yaml", "C: 1.0", "C: 2.0", {"train_router"} | SHOWN),
     (
         "params.yaml",
@@ -164,6 +167,19 @@ class TestStudy:
         assert set(metrics(study, "metered")["metered"]) == {
             name.replace(", ", "_").replace(" ", "_").replace(".", "_") for name in names
         }
+
+    def test_soft_targets_are_labels_and_what_the_last_model_answers(self, study):
+        with np.load(study / "data/train.npz") as train:
+            X, y = train["X"], train["y"]
+        answers = Session(study / "models/trained/extra.onnx", threads=1).in_batches(X)
+        with np.load(study / "data/targets/soft.npz") as targets:
+            soft = targets["y"]
+        assert np.abs(soft - 0.3 * np.eye(10)[y] - 0.7 * answers).max() < 1e-3
+        trained = metrics(study, "training/narrow")["training"]["narrow"]
+        assert trained["targets"] == "soft"
+        joules = metrics(study, "footprint")["training_j"]["narrow"]
+        teaching_s = metrics(study, "teaching")["teaching"]["cpu_seconds"]
+        assert joules == pytest.approx(4 * (trained["cpu_seconds"] + teaching_s), rel=1e-4)
 
     def test_integers_cost_little_accuracy(self, study):
         for model in POOL:

@@ -98,6 +98,30 @@ class TestPredictions:
         assert "predict@heavy" in refused()
 
 
+def test_targets_come_back_as_they_were():
+    y = np.array([0, 2, 1], np.uint8)
+    files.save_targets("hard", "toys", y)
+    assert files.load_targets("hard", "toys", "fetch").tolist() == [0, 2, 1]
+    soft = np.array([[0.7, 0.2, 0.1], [0.0, 0.00004, 0.99996]], np.float32)
+    files.save_targets("soft", "toys", soft)
+    assert np.abs(files.load_targets("soft", "toys", "teach") - soft).max() <= 5e-5
+
+
+@pytest.mark.parametrize(
+    ("targets", "y", "told"),
+    [
+        ("hard", np.array([0.0, 1.0], np.float32), "must hold uint8 labels"),
+        ("hard", np.array([], np.uint8), "must hold uint8 labels"),
+        ("soft", np.array([0, 1], np.uint8), "must hold float32 shares"),
+        ("soft", np.array([[0.7, 0.7]], np.float32), "must hold float32 shares"),
+    ],
+)
+def test_targets_that_are_none_are_refused(targets, y, told):
+    files.save_targets(targets, "toys", y)
+    with pytest.raises(FileError, match=told):
+        files.load_targets(targets, "toys", "teach")
+
+
 def test_images_of_another_split_are_refused():
     X, y = np.zeros((4, 8, 8), np.uint8), np.zeros(4, np.uint8)
     files.save_images("test", "toys", X, y)

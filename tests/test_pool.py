@@ -3,7 +3,7 @@ import pytest
 
 from eco import networks, pool, router
 from eco.data import load_splits
-from eco.errors import FileError
+from eco.errors import FileError, ModelError
 from eco.inference import Session
 from eco.params import SCHEMAS, Network
 from tests.conftest import REPOSITORY
@@ -48,7 +48,7 @@ def trained(kind, digits, seed=42):
 def test_every_kind_of_the_schema_can_be_trained_and_no_other():
     kinds = {p.stem for p in (REPOSITORY / "eco/kinds").glob("*.py")} - {"__init__"}
     assert set(SETTINGS) == kinds == set(SCHEMAS)
-    assert set(LEARNING) == set(Network.model_fields)
+    assert set(LEARNING) | {"targets"} == set(Network.model_fields)
 
 
 @pytest.mark.parametrize("kind", SETTINGS)
@@ -67,6 +67,25 @@ def test_a_trained_model_is_a_graph_from_images_to_probabilities(kind, digits, t
 
     again, _ = trained(kind, digits)
     assert again.graph.SerializeToString() == path.read_bytes(), "the same seed, other bytes"
+
+
+def test_soft_targets_are_what_a_network_learns_and_labels_what_it_is_judged_by(digits, tmp_path):
+    X, y = digits["train"]
+    next_one = np.eye(10, dtype=np.float32)[(y + 1) % 10]
+    result = pool.train("mlp", SETTINGS["mlp"], X, y, *digits["tuning"], 42, print, soft=next_one)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(result.graph.SerializeToString())
+    p = Session(path, threads=1).in_batches(digits["tuning"].X, batch_size=100)
+    assert (p.argmax(axis=1) == (digits["tuning"].y + 1) % 10).mean() > 0.6
+    assert all(row["accuracy"] < 0.2 for row in result.curve[-2:])
+
+
+def test_a_kind_that_can_not_learn_from_soft_targets_says_so(digits):
+    X, y = digits["train"]
+    soft = np.eye(10, dtype=np.float32)[y]
+    with pytest.raises(ModelError, match=r"decision_tree learn from labels only.*must be hard"):
+        settings = SETTINGS["decision_tree"]
+        pool.train("decision_tree", settings, X, y, *digits["tuning"], 42, print, soft=soft)
 
 
 def test_a_network_with_a_folded_stem_learns_too(digits, tmp_path):
