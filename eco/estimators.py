@@ -47,7 +47,7 @@ from sklearn.utils.validation import (
 from eco.cascading import run_cascade
 from eco.certification import certified_up_to, harms, samples_needed
 from eco.confidence import confidence, correct
-from eco.engine import CALL_SIZE, Answers, Cascade, Routing, Signal
+from eco.engine import Answers, Cascade, Routing, Signal
 from eco.errors import ModelError, TargetError
 from eco.routing import PRICES, Policy, priced_choice, run_policy
 from eco.scoring import misordered
@@ -55,6 +55,9 @@ from eco.tuning import Setting, for_target, frontier, scored, undominated
 
 Array = NDArray[Any]
 
+#: Samples given to a classifier in one call, when it answers and when it is measured: a call of
+#: scikit-learn's costs more than one of ONNX Runtime's, a forest's for each of its trees.
+CALL_SIZE = 2048
 #: Relative half-width of its 95 % interval at which a measured energy is narrow enough.
 HALF_WIDTH = 0.05
 #: As `energy.drift` of the study: by how much later runs may differ beyond their rounds.
@@ -341,7 +344,8 @@ class _Strategy(ClassifierMixin, MetaEstimatorMixin, _BaseComposition):  # type:
         outcomes = []
         for name, model in self.named_estimators_.items():
             try:
-                p = Cascade([partial(_ask, model)], [0.0], self.signal)(given).probabilities
+                alone = Cascade([partial(_ask, model)], [0.0], self.signal, CALL_SIZE)
+                p = alone(given).probabilities
             except ModelError as error:
                 raise ValueError(_by_name(error, [name])) from None
             if p.shape[1] != len(self.classes_):
@@ -567,7 +571,7 @@ class CascadeClassifier(_Strategy):
 
     def _execution(self) -> tuple[Callable[[Any], Answers], list[str]]:
         models = [partial(_ask, self.named_estimators_[name]) for name in self.chain_]
-        return Cascade(models, self.thresholds_, self.signal), self.chain_
+        return Cascade(models, self.thresholds_, self.signal, CALL_SIZE), self.chain_
 
     def _selector_j(self) -> float:
         return 0.0
@@ -782,7 +786,7 @@ class RoutingClassifier(_Strategy):
     def _execution(self) -> tuple[Callable[[Any], Answers], list[str]]:
         models = [partial(_ask, model) for model in self.estimators_]
         return (
-            Routing(self._pick, models, self._probe_at, signal=self.signal),
+            Routing(self._pick, models, self._probe_at, signal=self.signal, call_size=CALL_SIZE),
             list(self.named_estimators_),
         )
 

@@ -21,6 +21,7 @@ from eco.confidence import confidence, correct
 from eco.engine import Cascade
 from eco.estimators import CascadeClassifier
 from eco.inference import Session
+from eco.intervals import Readings
 from eco.scoring import operating_point
 from tests.conftest import clone
 
@@ -52,7 +53,8 @@ def tuning_and_certification() -> None:
     """The committed pool: its frontier over all sub-chains, and 100 new splits of a certificate."""
     settings = params.load()
     pool, name, signal = settings.pool, settings.data.name, settings.cascading.confidence
-    energy_j = files.load_energy(files.ENERGY, pool, settings.energy.batch_size, "benchmark")
+    measured = files.ENERGY, pool, settings.energy.batch_size, "benchmark"
+    energy_j, readings = files.load_energy(*measured), Readings(*files.load_readings(*measured))
     probabilities = files.load_predictions(pool, "tuning", name)
     right = correct(probabilities, files.load_labels("tuning", name))
     sure = confidence(probabilities, signal)
@@ -61,7 +63,7 @@ def tuning_and_certification() -> None:
     bootstrap = [
         operating_point(
             *run_cascade(sure, setting.chain, setting.thresholds),
-            right, energy_j, np.tile(energy_j, (5, 1)), pool,
+            right, energy_j, readings, pool,
         )
         for setting in found
     ]  # fmt: skip

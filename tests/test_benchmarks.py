@@ -1,0 +1,18 @@
+"""The parts of `make bench` that need nothing but the committed files."""
+
+from eco import params
+from tests import benchmarks
+from tests.conftest import REPOSITORY
+
+
+def test_tuning_and_certification_are_timed_on_the_committed_pool(monkeypatch, capsys):
+    monkeypatch.chdir(REPOSITORY)
+    benchmarks.tuning_and_certification()
+    tuned, certified, _ = capsys.readouterr().out.splitlines()
+    assert f"tuning {len(params.load().pool)} models over all sub-chains" in tuned
+    assert certified.startswith("certifying 400 settings on 100 new splits")
+
+
+def test_the_engine_is_timed_at_each_batch_size(capsys):
+    benchmarks.engine()
+    assert len(capsys.readouterr().out.splitlines()) == 3
