@@ -1,3 +1,4 @@
+import copy
 import pickle
 from functools import cache
 
@@ -220,7 +221,7 @@ class TestRouting:
     @given(st.floats(0, 3), st.sampled_from([None, "tree", "bayes"]))
     def test_it_answers_what_the_arithmetic_says_at_the_same_expense(self, price, probe):
         X, _ = digits()[2]
-        routing, names = routing_with(probe), [name for name, _ in pool()]
+        routing, names = copy.copy(routing_with(probe)), [name for name, _ in pool()]
         routing.price_ = price
         at = None if probe is None else names.index(probe)
         p, rows = stored(routing, X), np.arange(len(X))
