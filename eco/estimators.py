@@ -417,7 +417,7 @@ class CascadeClassifier(_Strategy):
         "certified": the cheapest that harms at most `max_harm`, with probability 1 - `delta`.
     energies : {"cpu_time", "measured"} or list of float
         J per sample of each estimator. Numbers: what you measured, in any unit as long as it is
-        one. "cpu_time": least CPU time of five calls of 256 samples x `watts_per_core`, taken
+        one. "cpu_time": least CPU time of five calls of 2,048 samples x `watts_per_core`, taken
         within the fit: an estimate from a nominal wattage, whose ratios rather than joules are
         to be relied on, and which varies by some per cent from fit to fit. "measured": by
         CodeCarbon in repeated windows, with intervals, which takes seconds per model.
