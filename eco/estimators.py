@@ -149,7 +149,7 @@ class _Strategy(ClassifierMixin, MetaEstimatorMixin, _BaseComposition):  # type:
         array of shape (n_samples, n_classes), float64
             Rounded to four decimals, as thresholds compare them, and scaled to sum to 1.
         """
-        p = self._answered(X)[0].probabilities.astype(np.float64)
+        p = self._answered(X)[0].probabilities.round(4).astype(np.float64)
         return p / p.sum(axis=1, keepdims=True)
 
     def explain(self, X: Any) -> pd.DataFrame:
@@ -345,7 +345,7 @@ class _Strategy(ClassifierMixin, MetaEstimatorMixin, _BaseComposition):  # type:
         for name, model in self.named_estimators_.items():
             try:
                 alone = Cascade([partial(_ask, model)], [0.0], self.signal, CALL_SIZE)
-                p = alone(given).probabilities
+                p = alone(given).probabilities.round(4)
             except ModelError as error:
                 raise ValueError(_by_name(error, [name])) from None
             if p.shape[1] != len(self.classes_):
@@ -631,7 +631,7 @@ class CascadeClassifier(_Strategy):
         table = self._table(found).rename(columns={"accuracy": "harm"})
         certified = np.arange(len(found)) < reached
         self.frontier_ = table.assign(harm=1 - table["harm"], harmed=harmed, certified=certified)
-        return found[reached - 1]
+        return found[max(reached, 1) - 1]
 
     def _table(self, settings: Sequence[Setting]) -> pd.DataFrame:
         names = list(self.named_estimators_)

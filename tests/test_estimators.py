@@ -329,6 +329,15 @@ def test_probabilities_are_those_of_the_model_that_answers(make):
         assert abs(p[rows] - alone).max() < 1e-3
 
 
+@pytest.mark.parametrize("signal", ["max_probability", "margin", "entropy"])
+def test_it_is_tuned_on_the_confidences_that_it_runs_by(signal):
+    cascade, (X, _) = cascade_on_digits(thresholds=[1.0, 0.8, 0.0], signal=signal), digits()[2]
+    rows = np.arange(len(X))
+    sure, told = confidence(cascade._outcomes(X, rows), signal), cascade.explain(X)
+    by = [list(cascade.named_estimators_).index(name) for name in told["answered_by"]]
+    assert (sure[rows, by] == told["confidence"]).all()
+
+
 def flowers():
     """A frame of mixed columns with an index of its own, and labels in words."""
     X, y = make_classification(
