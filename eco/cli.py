@@ -34,6 +34,8 @@ Array = NDArray[Any]
 Row = dict[str, Any]
 
 SPLITS = ("train", *files.PREDICTED)
+#: Stages that a found cascade changes and that need neither images nor models.
+AFTER_TUNING = "evaluate_cascading compare footprint"
 #: Ends of the help texts; \b keeps the lines apart.
 EXAMPLES = {
     "predict": """\b
@@ -118,7 +120,8 @@ def predict(
     """
     settings = params.load()
     if output is not None:
-        results.check_output(output, Path(given))
+        read = files.images_path(given) if given in SPLITS else Path(given)
+        results.check_output(output, [read, *([labels] if labels else [])])
     chosen = _named(settings, strategy)
     with _opened(given, labels, settings.data.name) as source:
         runner = _runner(settings, chosen, given, source.shape)
@@ -490,7 +493,7 @@ def tune(max_accuracy_loss: float | None, energy_budget: float | None) -> None:
     overrides = {"cascading.thresholds": "tuned", "tuning.target": target}
     overrides |= {f"tuning.{target}": f"{limit:g}"}
     options = " ".join(f"-S {shlex.quote(f'{k}={v}')}" for k, v in overrides.items())
-    click.echo(f"\nPut it to use: dvc exp run --allow-missing {options}")
+    click.echo(f"\nPut it to use: dvc exp run --allow-missing {options} {AFTER_TUNING}")
 
 
 def _scores(settings: params.Params, point: Any, energy_j: Array) -> Iterator[list[str]]:

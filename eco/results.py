@@ -37,18 +37,19 @@ Write = Callable[[Results], object]
 COLUMNS = ("index", "label", "class", "confidence", "answered_by", "energy_j")
 
 
-def check_output(path: Path, source: Path) -> None:
+def check_output(path: Path, sources: Sequence[Path]) -> None:
     """Refuse a file of results that could not be written, before any work is done.
 
     Raises
     ------
     FileError
-        If its suffix is unknown, a package for it is missing, or it is `source` itself.
+        If its suffix is unknown, a package for it is missing, or it is one of `sources`.
     """
     if path.suffix not in FORMATS:
         raise FileError(f"{path} must end in one of {', '.join(FORMATS)}")
-    if path.exists() and source.exists() and path.samefile(source):
-        raise FileError(f"{path} is the input: results must go to another file")
+    for source in sources:
+        if path.exists() and source.exists() and path.samefile(source):
+            raise FileError(f"{path} is the input: results must go to another file")
     if path.suffix == ".parquet":
         try:
             importlib.import_module("pyarrow.parquet")

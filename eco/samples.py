@@ -6,9 +6,11 @@ into memory, nothing is unpickled.
 """
 
 import gzip
+import lzma
 import math
 import os
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -133,6 +135,11 @@ def of_arrays(X: Array, y: Array) -> Samples:
     return Samples(len(X), X.shape[1:], True, batches)
 
 
+#: What NumPy, gzip and zipfile raise on damaged bytes.
+READING = (OSError, EOFError, ValueError, TypeError, RuntimeError, tokenize.TokenError,
+           zlib.error, lzma.LZMAError, zipfile.BadZipFile)  # fmt: skip
+
+
 @contextmanager
 def _read(name: str) -> Iterator[None]:
     """Turn whatever reading damaged bytes raises into an error that names the file."""
@@ -140,7 +147,7 @@ def _read(name: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise DataError(f"{name} does not exist in {Path.cwd()}") from None
-    except (OSError, EOFError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
+    except READING as error:
         raise DataError(f"{name} can't be read: {error or type(error).__name__}") from None
 
 

@@ -114,6 +114,7 @@ VAST = struct.pack(">BBBBIII", 0, 0, 8, 3, 2, 2**31, 2**31)
         (npy(with_a(np.nan)), "sample 7 has NaN or infinite pixels"),
         (npy(with_a(-np.inf)), "sample 7 has NaN or infinite pixels"),
         (npz(np.savez_compressed, X=with_a(np.inf)), "sample 7 has NaN or infinite pixels"),
+        (npy(GOOD).replace(b"'shape': (23, 3, 4), }", b"'shape': (23, 3, 4     "), "can't be read"),
         (npy(FLOATS), "got float32 of shape"),
         (npy(GOOD.astype(np.int64)), "got int64"),
         (npy(np.array([None, "pickled"], object)), "got object"),
@@ -283,17 +284,17 @@ def test_a_file_of_results_that_can_not_be_written_is_refused_beforehand(tmp_pat
     source = tmp_path / "X.npz"
     source.touch()
     with pytest.raises(FileError, match=r"must end in one of \.csv"):
-        results.check_output(tmp_path / "out.txt", source)
+        results.check_output(tmp_path / "out.txt", [source])
     with pytest.raises(FileError, match="is the input"):
-        results.check_output(source, source)
-    results.check_output(tmp_path / "out.csv", source)
+        results.check_output(source, [tmp_path / "other.npz", source])
+    results.check_output(tmp_path / "out.csv", [source])
 
 
 def test_a_missing_package_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(FileError, match="pip install pyarrow"):
-        results.check_output(tmp_path / "out.parquet", tmp_path / "X.npz")
+        results.check_output(tmp_path / "out.parquet", [tmp_path / "X.npz"])
 
 
 MEMORY = """
