@@ -8,7 +8,8 @@ from tests.conftest import REPOSITORY
 def test_tuning_and_certification_are_timed_on_the_committed_pool(monkeypatch, capsys):
     monkeypatch.chdir(REPOSITORY)
     benchmarks.tuning_and_certification()
-    tuned, certified, _ = capsys.readouterr().out.splitlines()
+    five, tuned, certified, _ = capsys.readouterr().out.splitlines()
+    assert "tuning 5 models over all sub-chains" in five
     assert f"tuning {len(params.load().pool)} models over all sub-chains" in tuned
     assert certified.startswith("certifying 400 settings on 100 new splits")
 
