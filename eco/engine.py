@@ -103,31 +103,27 @@ class Cascade:
         for position, (model, threshold) in enumerate(
             zip(self._models, self._thresholds, strict=True)
         ):
-            p, (sure,) = _asked(model, position, X, self._signal, self._call_size)
+            p, (sure,) = _asked(model, position, X, None, self._signal, self._call_size)
             if sure >= threshold:
                 break
         at = np.array([position])
         return Answers(p, at, np.array([sure]), self._ran[at])
 
     def _many(self, X: Any) -> Answers:
-        answers: Answers | None = None
-        waiting: Array | None = None
-        for position, (model, threshold) in enumerate(
-            zip(self._models, self._thresholds, strict=True)
-        ):
-            given = X if waiting is None else X[waiting]
-            p, sure = _asked(model, position, given, self._signal, self._call_size)
-            if waiting is None or answers is None:
-                answers = _begun(p, sure, len(self._models))
-                unsure = np.flatnonzero(sure < threshold)
-                waiting = unsure
-            else:
-                _overwrite(answers, waiting, position, p, sure)
-                waiting = waiting[sure < threshold]
+        p, sure = _asked(self._models[0], 0, X, None, self._signal, self._call_size)
+        # A copy: what is overwritten below may be the model's own array, or the samples themselves.
+        probabilities, confident = p.copy(), sure
+        answered_by = np.zeros(len(p), np.int64)
+        waiting = np.flatnonzero(sure < self._thresholds[0])
+        for position in range(1, len(self._models)):
             if not waiting.size:
                 break
-        assert answers is not None
-        return answers
+            model, threshold = self._models[position], self._thresholds[position]
+            p, sure = _asked(model, position, X, waiting, self._signal, self._call_size)
+            probabilities[waiting], confident[waiting] = p, sure
+            answered_by[waiting] = position
+            waiting = waiting[sure < threshold]
+        return Answers(probabilities, answered_by, confident, self._ran[answered_by])
 
 
 class Routing:
@@ -176,10 +172,10 @@ class Routing:
         if not len(X):
             raise ModelError("there must be one sample at least; got none")
         if self._probe is not None:
-            p, sure = self._ask(self._probe, X)
+            p, sure = self._ask(self._probe, X, None)
             answers = _begun(p, sure, n_models, self._probe)
         given = X if answers is None else p.round(4)  # as the router was shown them
-        picked = _in_calls(self._pick, given, self._call_size)
+        picked = _in_calls(self._pick, given, None, self._call_size)
         if picked.shape != (len(X),) or picked.min() < 0 or picked.max() >= n_models:
             raise ModelError(
                 f"a router must name one of {n_models} models for each of {len(X)} samples; got "
@@ -189,7 +185,7 @@ class Routing:
             if position == self._probe:
                 continue
             mine = np.flatnonzero(picked == position)
-            p, sure = self._ask(int(position), X[mine])
+            p, sure = self._ask(int(position), X, mine)
             if answers is None:
                 answers = _empty(len(X), p, n_models)
             _overwrite(answers, mine, int(position), p, sure)
@@ -197,48 +193,50 @@ class Routing:
         unsure = np.flatnonzero(answers.confidence < self._threshold)
         unsure = unsure[answers.answered_by[unsure] != n_models - 1]
         if unsure.size:
-            p, sure = self._ask(n_models - 1, X[unsure])
+            p, sure = self._ask(n_models - 1, X, unsure)
             _overwrite(answers, unsure, n_models - 1, p, sure)
         return answers
 
-    def _ask(self, position: int, X: Array) -> tuple[Array, Array]:
-        return _asked(self._models[position], position, X, self._signal, self._call_size)
+    def _ask(self, position: int, X: Array, which: Array | None) -> tuple[Array, Array]:
+        return _asked(self._models[position], position, X, which, self._signal, self._call_size)
 
 
 def _asked(
-    model: Model, position: int, X: Array, signal: Signal, call_size: int
+    model: Model, position: int, X: Array, which: Array | None, signal: Signal, call_size: int
 ) -> tuple[Array, Array]:
-    """Probabilities of one model, and its confidence in them as rounded for the files."""
-    if not len(X):
+    """Probabilities of one model for some of the samples, and its confidence in them.
+
+    The confidence is that in probabilities as they are rounded for the files.
+    """
+    n_samples = len(X) if which is None else len(which)
+    if not n_samples:
         raise ModelError("there must be one sample at least; got none")
-    p = _in_calls(model, X, call_size)
-    if p.ndim != 2 or len(p) != len(X) or p.shape[1] < 2:
+    p = _in_calls(model, X, which, call_size)
+    if p.ndim != 2 or len(p) != n_samples or p.shape[1] < 2:
         raise ModelError(
-            f"model {position} must give a row of probabilities for each of {len(X)} samples; "
+            f"model {position} must give a row of probabilities for each of {n_samples} samples; "
             f"got shape {p.shape}"
         )
     p = p if p.dtype == np.float32 else p.astype(np.float32)
-    if len(p) == 1:
+    if n_samples == 1:
+        # One row in Python's numbers: each call of NumPy would take longer than all of it.
         row = p[0].tolist()
-        total, least = sum(row), min(row)
-        fits = abs(total - 1) <= ROUNDING and least >= -ROUNDING
+        fits = abs(sum(row) - 1) <= ROUNDING and min(row) >= -ROUNDING
+        largest = np.float32(max(row))
     else:
-        # A matrix product: summing rows of a few numbers takes NumPy far longer.
+        # A matrix product and a transposed copy: along short rows NumPy takes far longer.
         totals = p @ np.ones(p.shape[1], np.float32)
         fits = bool(abs(totals - 1).max() <= ROUNDING and p.min() >= -ROUNDING)
+        largest = np.ascontiguousarray(p.T).max(axis=0)
     if not fits:  # NaN fits nothing
         _refuse(p, position)
-    return p, _sure(p, signal)
-
-
-def _sure(p: Array, signal: Signal) -> Array:
-    """As `confidence` of probabilities that were stored to four decimals."""
     if signal != "max_probability":
-        return confidence(p.round(4)[:, None], signal)[:, 0]
+        return p, confidence(p.round(4)[:, None], signal)[:, 0]
     # The largest of rounded numbers is the largest one, rounded.
-    largest = p.max(axis=1).round(4).astype(np.float64)
-    sure: Array = np.minimum(largest.round(4), 1.0)
-    return sure
+    rounded = largest.round(4)
+    if n_samples == 1:
+        return p, np.array([min(round(float(rounded), 4), 1.0)])
+    return p, np.minimum(rounded.astype(np.float64).round(4), 1.0)
 
 
 def _refuse(p: Array, position: int) -> None:
@@ -251,11 +249,13 @@ def _refuse(p: Array, position: int) -> None:
     )
 
 
-def _in_calls(model: Model, X: Array, call_size: int) -> Array:
-    if len(X) <= call_size:
-        return np.asarray(model(X))
-    starts = range(0, len(X), call_size)
-    return np.concatenate([np.asarray(model(X[start : start + call_size])) for start in starts])
+def _in_calls(model: Model, X: Array, which: Array | None, call_size: int) -> Array:
+    n_samples = len(X) if which is None else len(which)
+    if n_samples <= call_size:
+        return np.asarray(model(X if which is None else X[which]))
+    calls = [slice(start, start + call_size) for start in range(0, n_samples, call_size)]
+    # Samples are gathered call by call, so that a core's caches still hold them when they are read.
+    return np.concatenate([np.asarray(model(X[c if which is None else which[c]])) for c in calls])
 
 
 def _begun(p: Array, sure: Array, n_models: int, position: int = 0) -> Answers:

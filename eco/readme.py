@@ -32,7 +32,8 @@ FORMATS = (
     "<!-- end of formats -->",
 )
 HEAD = (
-    "| | accuracy | points lost | energy realised, {0} = 1 | modelled |\n|---|---:|---:|---:|---:|"
+    "| | accuracy | points lost | energy realised, {0} = 1 | modelled "
+    "| realised, {0} in floats = 1 |\n|---|---:|---:|---:|---:|---:|"
 )
 METERED = (
     "<!-- metered: made by `make readme` from plots/metered.json -->",
@@ -48,7 +49,7 @@ def results() -> str:
     lines = [HEAD.format(reference)]
     for name, row in models.items():
         lost = 100 * (best["accuracy"] - row["accuracy"])
-        lines.append(f"| always {name} | {row['accuracy']:.2%} | {lost:.2f} | | {_energy(row)} |")
+        lines.append(f"| always {name} | {row['accuracy']:.2%} | {lost:.2f} | | {_energy(row)} | |")
     frontier = files.load_metric("frontier", ["frontier"], "evaluate_frontier")
     presets = [row for row in _rows("strategies") if row["strategy"] == "preset"]
     thresholds = settings.cascading.presets
@@ -74,7 +75,7 @@ def results() -> str:
             lost = 100 * (best["accuracy"] - row["accuracy"])
             lines.append(
                 f"| oracle, none right goes to the {rule} model | {row['accuracy']:.2%} "
-                f"| {lost:.2f} | | {_energy(row)} |"
+                f"| {lost:.2f} | | {_energy(row)} | |"
             )
     return "\n".join(lines)
 
@@ -210,9 +211,10 @@ def _named(name: str) -> dict[str, Any]:
 
 
 def _line(label: str, row: Mapping[str, Any]) -> str:
-    realised = [found for found in _metered() if is_same(found, row)]
-    ran = _energy(realised[0]) if realised else ""
-    return f"| {label} | {row['accuracy']:.2%} | {_points(row)} | {ran} | {_energy(row)} |"
+    ran = next((found for found in _metered() if is_same(found, row)), {})
+    shares = [_interval(ran, key) for key in ("energy_share", "share_of_trained")]
+    told = [f"{row['accuracy']:.2%}", _points(row), shares[0], _energy(row), shares[1]]
+    return f"| {label} | {' | '.join(told)} |"
 
 
 def _metered() -> list[dict[str, Any]]:
@@ -226,9 +228,9 @@ def metered() -> str:
     """What the running strategies took, as Markdown."""
     rows = files.load_rows("metered", ["name", "batch_size", "energy_share"], "meter")
     lines = [
-        "| | images per call | µJ per image | share of always the last | realised / modelled "
-        "| images per s | ms a call, half / 95 % / 99 % |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "| | images per call | µJ per image | share of always the last | of it as trained "
+        "| realised / modelled | images per s | ms a call, half / 95 % / 99 % |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
         low, high = (1e6 * row[f"energy_j_{end}"] for end in ("low", "high"))
@@ -238,6 +240,7 @@ def metered() -> str:
         lines.append(
             f"| {row['name'].replace('_', ' ')} | {row['batch_size']:,} "
             f"| {1e6 * row['energy_j']:.3g} [{low:.3g}, {high:.3g}] | {_energy(row)} "
+            f"| {_interval(row, 'share_of_trained')} "
             f"| {'' if ratio is None else f'{ratio:.2f}'} | {row['throughput_per_s']:,.0f} "
             f"| {listed} |"
         )
@@ -250,9 +253,16 @@ def _points(row: Mapping[str, Any]) -> str:
 
 
 def _energy(row: Mapping[str, Any]) -> str:
-    bounds = [row[f"energy_share_{end}"] for end in ("low", "high")]
+    return _interval(row, "energy_share")
+
+
+def _interval(row: Mapping[str, Any], key: str) -> str:
+    """A share with its interval; nothing, where the row has none of that name."""
+    if key not in row:
+        return ""
+    bounds = [row[f"{key}_{end}"] for end in ("low", "high")]
     low, high = ("unknown" if bound is None else f"{bound:.4f}" for bound in bounds)
-    return f"{row['energy_share']:.4f} [{low}, {high}]"
+    return f"{row[key]:.4f} [{low}, {high}]"
 
 
 def session() -> str:

@@ -298,7 +298,8 @@ def realised(rows: Sequence[Row]) -> str:
     if not rows:
         return '<p class="note">In this run no strategy was metered while it ran.</p>'
     head = ["strategy", "images per call", "µJ per prediction", "realised / modelled"]
-    head += ["energy share", "predictions per s", "ms a call, half", "95 %", "99 %"]
+    head += ["energy share", "of the last as trained"]
+    head += ["predictions per s", "ms a call, half", "95 %", "99 %"]
     micro = [
         {key: 1e6 * row[key] for key in row if key.startswith("energy_j")} | {"row": row}
         for row in rows
@@ -310,6 +311,7 @@ def realised(rows: Sequence[Row]) -> str:
             told(line, "energy_j", ".3g"),
             _if_there(row, "realised_over_modelled", ".2f"),
             told(row, "energy_share", ".3f"),
+            told(row, "share_of_trained", ".3f") if "share_of_trained" in row else "–",
             _if_there(row, "throughput_per_s", ",.0f"),
             *(_if_there(row, f"latency_p{part}_ms", ".3g") for part in (50, 95, 99)),
         ]

@@ -56,9 +56,31 @@ def loaders(settings: params.Params, chosen: list[Strategy]) -> dict[str, Any]:
         for s in chosen
     }
     if pool[-1] in settings.quantized:
-        trained = files.trained_path(pool[-1])
-        found[f"always {pool[-1]}, as trained"] = partial(Session, trained, config.threads)
+        found[as_trained(pool)] = partial(Session, files.trained_path(pool[-1]), config.threads)
     return found
+
+
+def as_trained(pool: list[str]) -> str:
+    """What the last model in floats is called, where the study runs it in integers."""
+    return f"always {pool[-1]}, as trained"
+
+
+def shares(
+    measurements: list[dict[str, Any]], reference: str, drift: float, key: str
+) -> list[dict[str, Any]]:
+    """`energy.shares` under the name `key`, with intervals that hold the drift between runs too.
+
+    That drift differs from one workload to the next, so it doesn't cancel; only the share of the
+    reference itself, which is 1, has none.
+    """
+    rows = energy.shares(measurements, reference)
+    for row in rows:
+        share, low, high = (row.pop(f"energy_share{end}") for end in ("", "_low", "_high"))
+        if low is not None and row["name"] != reference:
+            half_width = float(np.hypot(high - share, drift * share))
+            low, high = share - half_width, share + half_width
+        row |= {key: share, f"{key}_low": low, f"{key}_high": high}
+    return rows
 
 
 def modelled(strategy: Strategy, ran: np.ndarray, batch_size: int) -> float:
@@ -105,7 +127,12 @@ def main() -> None:
     ran = [(strategy, loads[strategy.name]()(X)) for strategy in chosen]
     accuracy = {s.name: float((answers.labels == y).mean()) for s, answers in ran}
     waits = {name: latencies_ms(load, X) for name, load in loads.items()}
-    rows = energy.shares(measured["measurements"], chosen[0].name)
+    rows = shares(measured["measurements"], chosen[0].name, config.drift, "energy_share")
+    if as_trained(settings.pool) in loads:
+        # The same readings against the last model as it was before it was quantized.
+        against = (as_trained(settings.pool), config.drift, "share_of_trained")
+        trained = shares(measured["measurements"], *against)
+        rows = [one | other for one, other in zip(trained, rows, strict=True)]
     for row in rows:
         if row["name"] in accuracy:
             row |= {"accuracy": accuracy[row["name"]]} | beside_its_model(row, ran)
@@ -123,6 +150,7 @@ def main() -> None:
 def summary(rows: list[dict[str, Any]], batch_size: int) -> dict[str, Any]:
     """The figures of each strategy at the study's batch size, under keys that stay."""
     kept = ("accuracy", "energy_share", "energy_share_low", "energy_share_high",
+            "share_of_trained", "share_of_trained_low", "share_of_trained_high",
             "realised_over_modelled", "throughput_per_s")  # fmt: skip
     return {
         row["name"].replace(", ", "_").replace(" ", "_").replace(".", "_"): {
