@@ -631,6 +631,7 @@ class CascadeClassifier(_Strategy):
         table = self._table(found).rename(columns={"accuracy": "harm"})
         certified = np.arange(len(found)) < reached
         self.frontier_ = table.assign(harm=1 - table["harm"], harmed=harmed, certified=certified)
+        # Where rounding certifies nothing, the first: the last model alone, which harms nothing.
         return found[max(reached, 1) - 1]
 
     def _table(self, settings: Sequence[Setting]) -> pd.DataFrame:

@@ -83,3 +83,11 @@ def run_in() -> Callable[[Path], Run]:
         return run
 
     return bound
+
+
+def measured_row(name, readings):
+    """A row of `energy.measure`, of whose figures only the readings matter."""
+    return {
+        "name": name, "batch_size": 1, "energy_j": 1.0, "energy_j_low": 1.0,
+        "energy_j_high": 1.0, "flags": "", "wall_s": 0.5, "readings_j": readings,
+    }  # fmt: skip

@@ -9,6 +9,7 @@ import pytest
 from eco import energy
 from eco.energy import CodeCarbonMeter, Window, Workload, measure
 from eco.errors import MeasurementError
+from tests.conftest import measured_row
 
 WATTS = 4.0
 
@@ -269,14 +270,10 @@ def test_batches_go_round_and_go_on_where_the_last_load_stopped():
 
 
 def test_shares_are_paired_round_by_round():
-    def row(name, readings):
-        return {
-            "name": name, "batch_size": 1, "energy_j": 1.0, "energy_j_low": 1.0,
-            "energy_j_high": 1.0, "flags": "", "wall_s": 0.5, "readings_j": readings,
-        }  # fmt: skip
-
     slow = [1.0, 2.0, 4.0, 1.0, None]
-    rows = energy.shares([row("all", slow), row("half", [0.5, 1.0, 2.0, 0.5, 9.0])], "all")
+    rows = energy.shares(
+        [measured_row("all", slow), measured_row("half", [0.5, 1.0, 2.0, 0.5, 9.0])], "all"
+    )
     assert [r["energy_share"] for r in rows] == [1.0, 0.5]
     assert rows[1]["energy_share_high"] == pytest.approx(0.5)
     assert rows[1]["throughput_per_s"] == 2.0

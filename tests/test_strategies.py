@@ -6,6 +6,7 @@ from eco.confidence import confidence
 from eco.routing import Policy, run_policy
 from eco.strategies import Strategy
 from stages import meter
+from tests.conftest import measured_row
 
 POOL = ["light", "mid", "heavy"]
 PRESETS = {"mine": [0.8, 0.0], "of another length": [0.9, 0.8, 0.0]}
@@ -110,18 +111,12 @@ def test_a_cascade_runs_its_own_models(world):
 
 
 def test_metered_shares_hold_the_drift_between_runs_but_for_the_reference():
-    def row(name, readings):
-        return {
-            "name": name, "batch_size": 1, "energy_j": 1.0, "energy_j_low": 1.0,
-            "energy_j_high": 1.0, "flags": "", "wall_s": 0.5, "readings_j": readings,
-        }  # fmt: skip
-
-    read = [row("always last", [1.0, 2.0, 4.0]), row("half", [0.5, 1.0, 2.0])]
+    read = [measured_row("always last", [1.0, 2.0, 4.0]), measured_row("half", [0.5, 1.0, 2.0])]
     last, half = meter.shares(read, "always last", drift=0.1, key="part")
     assert [last[f"part{end}"] for end in ("_low", "", "_high")] == [1.0, 1.0, 1.0]
     assert [half[f"part{end}"] for end in ("_low", "", "_high")] == pytest.approx([0.45, 0.5, 0.55])
     assert "energy_share" not in half
-    few = [row("always last", [1.0]), row("half", [0.5])]
+    few = [measured_row("always last", [1.0]), measured_row("half", [0.5])]
     _, unknown = meter.shares(few, "always last", 0.1, "part")
     assert unknown["part_low"] is None
     assert unknown["part_high"] is None
