@@ -44,7 +44,33 @@ def export_classifier(
         options={"zipmap": False},
         target_opset={"": OPSET, "ai.onnx.ml": 2},
     )
+    _leave_out_zero_votes(graph)
     return _from_images(graph, shape, f"[n, {n_pixels}]", output, output, pixels)
+
+
+#: What a tree ensemble's node says of its leaves' votes: one entry for each leaf and class.
+VOTES = {"class_treeids": "ints", "class_nodeids": "ints", "class_ids": "ints",
+         "class_weights": "floats"}  # fmt: skip
+
+
+def _leave_out_zero_votes(graph: onnx.ModelProto) -> None:
+    """Keep of a tree ensemble's leaves the votes that aren't 0, which change no sum.
+
+    Most leaves are of one class or two, and a runtime adds, and keeps in its caches, every vote
+    that is written down. Two classes stay as they are: runtimes tell the binary form by its votes.
+    """
+    for node in graph.graph.node:
+        if node.op_type != "TreeEnsembleClassifier":
+            continue
+        attributes = {attribute.name: attribute for attribute in node.attribute}
+        if len(attributes["classlabels_int64s"].ints) == 2:
+            continue
+        counted = np.asarray(attributes["class_weights"].floats) != 0
+        for name, kind in VOTES.items():
+            votes = getattr(attributes[name], kind)
+            kept = np.asarray(votes)[counted].tolist()
+            del votes[:]
+            votes.extend(kept)
 
 
 def export_softmax(

@@ -130,6 +130,8 @@ class RandomForest(Section):
     targets: Literal["hard"]
     n_estimators: Count
     min_samples_leaf: Count
+    max_features: Annotated[float, Field(gt=0, le=1)]
+    bootstrap: bool
 
 
 class Network(Section):
@@ -143,6 +145,7 @@ class Network(Section):
     label_smoothing: Fraction
     max_shift: Annotated[int, Field(ge=0)]
     mirror: bool
+    precision: Literal["float32", "bfloat16"]
 
 
 class MLP(Network):
@@ -221,7 +224,7 @@ TREES = ("decision_tree", "random_forest")
 
 def _schema(section: Any) -> str:
     kind = section.get("kind") if isinstance(section, dict) else getattr(section, "kind", None)
-    return kind if kind in SCHEMAS else "own"
+    return kind if isinstance(kind, str) and kind in SCHEMAS else "own"
 
 
 Model = Annotated[
@@ -325,8 +328,8 @@ class Cascading(Section):
     @classmethod
     def _presets_end_in_zero(cls, presets: dict[str, list[float]]) -> dict[str, list[float]]:
         for name, thresholds in presets.items():
-            if name in FOUND:
-                raise ValueError(f"must not be called {name}: that name means found thresholds")
+            if name in (*FOUND, "router"):
+                raise ValueError(f"must not be called {name}: another strategy has that name")
             if not thresholds or thresholds[-1] != 0:
                 raise ValueError(f"preset {name} must end in 0.0, got {thresholds}")
         return presets
@@ -462,7 +465,7 @@ def load(path: Path = PATH) -> Params:
             f"{path} does not exist in {Path.cwd()}. Run stages from the top of the repository, "
             f"or get the file back with: git checkout {path}"
         ) from None
-    except (YAMLError, UnicodeDecodeError, OSError) as error:
+    except (YAMLError, ValueError, OSError) as error:  # ValueError: a date that there isn't
         raise ParamsError(f"{path} is not readable YAML: {error}\n{_undo(path)}") from None
     if not isinstance(raw, dict):
         raise ParamsError(f"{path} must hold the settings, but holds {raw!r}.\n{_undo(path)}")

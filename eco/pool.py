@@ -44,8 +44,9 @@ class Model(Protocol):
         Returns
         -------
         list of dict
-            Rows with ``epoch``, ``split`` ("train" or "held out"), ``accuracy`` and ``loss``; the
-            last two are those of the finished model.
+            Rows with ``epoch``, ``split`` ("train" or "held out"), ``accuracy`` and ``loss``. The
+            last of images held out is that of the finished model; what a network says of training
+            images is the mean over an epoch, while it learnt.
         """
         ...
 

@@ -20,10 +20,16 @@ LEARNING = {
     "label_smoothing": 0.1,
     "max_shift": 0,
     "mirror": False,
+    "precision": "float32",
 }
 SETTINGS = {
     "decision_tree": {"max_leaf_nodes": 40},
-    "random_forest": {"n_estimators": 5, "min_samples_leaf": 2},
+    "random_forest": {
+        "n_estimators": 5,
+        "min_samples_leaf": 2,
+        "max_features": 0.1,
+        "bootstrap": True,
+    },
     "logistic_regression": {"C": 1.0, "max_iter": 300, "pixels": "square_root"},
     "mlp": {"units": [32, 16], "dropout": 0.1, "epochs": 8, **LEARNING},
     "cnn": {
@@ -195,7 +201,7 @@ def measured(monkeypatch):
 
 
 def test_each_format_is_a_share_of_onnx_runtime_at_its_own_batch_size(measured):
-    rows = {(r["model"], r["format"], r["batch_size"]): r for r in compared(measured)}
+    rows = {(r["model"], r["format"], r["batch_size"]): r for r in compared(measured, 0.0)}
     assert len(rows) == len(measured)
     for size, scale in ((1, 10), (256, 1)):
         for model, name, joules, share in (
@@ -212,7 +218,7 @@ def test_each_format_is_a_share_of_onnx_runtime_at_its_own_batch_size(measured):
 
 
 def test_the_cheapest_format_is_named_beside_the_one_in_use(measured):
-    found = choice(measured, [], 256)
+    found = choice(measured, [], 256, 0.0)
     assert found["extra"]["cheapest"] == formats.LITERT_INT8
     assert found["extra"]["in_use"] == formats.ONNX
     for end in ("", "_low", "_high"):
@@ -222,13 +228,24 @@ def test_the_cheapest_format_is_named_beside_the_one_in_use(measured):
     assert found["tiny"]["in_use_over_cheapest"] == pytest.approx(1)
 
 
+def test_the_drift_between_runs_is_in_the_intervals(measured):
+    (row,) = (
+        r for r in compared(measured, 0.1)
+        if (r["model"], r["format"], r["batch_size"]) == ("extra", formats.LITERT_INT8, 1)
+    )  # fmt: skip
+    ends = [row[f"energy_share{end}"] for end in ("_low", "_high")]
+    assert ends == pytest.approx([0.45, 0.55])
+    found = choice(measured, [], 256, 0.1)["extra"]
+    assert found["in_use_over_cheapest_high"] == pytest.approx(2.2)
+
+
 def test_a_quantized_model_is_in_use_in_integers():
     row = {"batch_size": 1, "energy_j_low": 1, "energy_j_high": 1, "wall_s": 1, "flags": ""}
     rows = [
         row | {"name": f"wide, {name}", "energy_j": j, "readings_j": [j] * 3}
         for name, j in ((formats.ONNX, 4.0), (formats.ONNX_INT8, 3.0))
     ]
-    found = choice(rows, ["wide"], 1)["wide"]
+    found = choice(rows, ["wide"], 1, 0.0)["wide"]
     assert found["in_use"] == found["cheapest"] == formats.ONNX_INT8
     assert "native_over_in_use" not in found
 

@@ -100,6 +100,7 @@ REFUSED = [
     ("models.tiny.targets", "soft", "models.tiny.targets", "'soft'"),
     ("models.large.targets", "labels", "models.large.targets", "'labels'"),
     ("distillation.weight", 0.0, "distillation.weight", "got 0.0"),
+    ("models.tiny.kind", ["mlp"], "models.tiny", "kind"),
     ("models.narrow.small_epochs", 3, "models.narrow", "small_epochs 0 with stem folded"),
     ("models.extra.small_epochs", 99, "models.extra", "small_epochs below its"),
     ("data.name", "mnist", "data.name must be fashion-mnist or digits", "'mnist'"),
@@ -119,6 +120,7 @@ REFUSED = [
     ("calibration.method", "platt", "calibration.method", "'platt'"),
     ("cascading.confidence", "softmax", "cascading.confidence", "'softmax'"),
     ("cascading.presets", {"tuned": [0.5, 0.0]}, "cascading.presets", "tuned"),
+    ("cascading.presets", {"router": [0.5, 0.0]}, "cascading.presets", "router"),
     ("router.probe", "huge", "router.probe must name a model of the pool", "got huge"),
     ("router.probe", "extra", "before the last", "got extra"),
     ("router.price", -1.0, "router.price", "-1.0"),
@@ -154,7 +156,7 @@ def test_a_model_outside_the_pool_is_named():
         load(REPOSITORY / "params.yaml").model("foo")
 
 
-@pytest.mark.parametrize("content", ["", "a: [1", "- 1", "\0", "a: 1\na: 2"])
+@pytest.mark.parametrize("content", ["", "a: [1", "- 1", "\0", "a: 1\na: 2", "a: 2024-13-45"])
 def test_a_file_that_is_no_mapping_is_refused(tmp_path, content):
     path = tmp_path / "params.yaml"
     path.write_text(content)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from eco import networks, pool, router
+from eco import graphs, networks, pool, router
+from eco.classifiers import flattened
 from eco.data import load_splits
 from eco.errors import FileError, ModelError
 from eco.inference import Session
@@ -16,11 +17,13 @@ LEARNING = {
     "label_smoothing": 0.05,
     "max_shift": 1,
     "mirror": False,
+    "precision": "bfloat16",
 }
 SETTINGS = {
     "decision_tree": {"max_leaf_nodes": 40},
     "logistic_regression": {"C": 1.0, "max_iter": 50, "pixels": "square_root"},
-    "random_forest": {"n_estimators": 5, "min_samples_leaf": 2},
+    "random_forest": {"n_estimators": 5, "min_samples_leaf": 2, "max_features": 0.1,
+                      "bootstrap": True},
     "mlp": {"units": [32, 16], "dropout": 0.1, **LEARNING},
     "cnn": {
         "stem": "pooled", "stem_filters": 8, "filters": [8, 16], "strides": [1, 2],
@@ -95,6 +98,84 @@ def test_a_network_with_a_folded_stem_learns_too(digits, tmp_path):
     path.write_bytes(result.graph.SerializeToString())
     p = Session(path, threads=1).in_batches(digits["tuning"].X, batch_size=100)
     assert (p.argmax(axis=1) == digits["tuning"].y).mean() > 0.6
+
+
+def votes(graph):
+    (forest,) = (n for n in graph.graph.node if n.op_type == "TreeEnsembleClassifier")
+    found = {a.name: np.array(a.floats or a.ints) for a in forest.attribute}
+    return [found[name] for name in graphs.VOTES]
+
+
+@pytest.mark.parametrize("kind", ["decision_tree", "random_forest"])
+def test_leaves_hold_the_votes_that_count_and_answer_as_scikit_learn_does(kind, digits, tmp_path):
+    model = pool.made(kind, SETTINGS[kind])
+    model.fit(*digits["train"], *digits["tuning"], 42, print)
+    graph = model.graph()
+    trees, nodes, classes, weights = votes(graph)
+    assert len(trees) == len(nodes) == len(classes) == len(weights)
+    assert (weights != 0).all()
+    assert len(weights) < 5 * len(set(zip(trees, nodes, strict=True))), "votes of 0 are kept"
+    path = tmp_path / "model.onnx"
+    path.write_bytes(graph.SerializeToString())
+    X = digits["test"].X
+    p = Session(path, threads=1).in_batches(X)
+    assert np.abs(p - model.fitted.predict_proba(X.reshape(len(X), -1) / 255)).max() < 1e-6
+
+
+@pytest.mark.parametrize("kind", ["logistic_regression", "decision_tree", "random_forest"])
+def test_of_two_classes_the_graph_answers_as_scikit_learn_does(kind, digits, tmp_path):
+    X, y = (part[digits["train"].y < 2] for part in digits["train"])
+    model = pool.made(kind, SETTINGS[kind])
+    model.fit(X, y, X, y, 42, print)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.graph().SerializeToString())
+    p = Session(path, threads=1).in_batches(X)
+    rows = flattened(X, SETTINGS[kind].get("pixels", "linear"))
+    assert np.abs(p - model.fitted.predict_proba(rows)).max() < 1e-5
+
+
+@pytest.mark.parametrize(("flags", "used"), [(["avx2"], "float32"), (["avx512_bf16"], "bfloat16")])
+def test_a_network_computes_in_what_the_processor_has(flags, used, digits, monkeypatch):
+    import cpuinfo
+    import keras
+
+    monkeypatch.setattr(cpuinfo, "get_cpu_info", lambda: {"flags": flags})
+    policy, made = keras.config.dtype_policy().name, []
+    dense = keras.layers.Dense.__init__
+    monkeypatch.setattr(
+        keras.layers.Dense, "__init__",
+        lambda layer, *args, **kw: (dense(layer, *args, **kw), made.append(layer))[0],
+    )  # fmt: skip
+    _, told = trained("mlp", digits)
+    assert told[0].endswith(f"parameters in {used}")
+    layers = len(made) // 2
+    assert [layer.compute_dtype for layer in made[:layers]] == [used] * (layers - 1) + ["float32"]
+    assert {layer.compute_dtype for layer in made[layers:]} == {"float32"}, "what is exported"
+    assert keras.config.dtype_policy().name == policy, "what is made later computes otherwise"
+
+
+def test_every_epoch_has_an_order_of_its_own(digits, monkeypatch):
+    orders, batches = [], networks._batches
+
+    def seen(X, targets, batch_size):
+        orders.append(targets[:, :10].argmax(axis=1).tolist())
+        return batches(X, targets, batch_size)
+
+    monkeypatch.setattr(networks, "_batches", seen)
+    trained("mlp", digits)
+    learnt = [order for order in orders if len(order) == len(digits["train"].y)]
+    assert len({*map(tuple, learnt)}) == len(learnt) > 1
+    assert all(sorted(order) == sorted(digits["train"].y) for order in learnt)
+
+
+def test_batches_keep_the_order_and_are_not_tuned_by_tensorflow():
+    X = np.arange(7 * 4, dtype=np.uint8).reshape(7, 2, 2)
+    y = np.eye(7, dtype=np.float32)
+    batches = networks._batches(X, y, 3)
+    images, targets = (np.concatenate(part) for part in zip(*batches, strict=True))
+    assert np.array_equal(images, (X / np.float32(255)).astype(np.float32))
+    assert np.array_equal(targets, y)
+    assert batches.options().autotune.enabled is False, "epochs last until the tuning wakes up"
 
 
 @pytest.mark.parametrize("kind", ["random_forest", "mlp"])

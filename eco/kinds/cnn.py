@@ -50,7 +50,8 @@ class Model(Network):
             y = layers.ReLU()(convolved(x, filters, 3, stride))
             x = layers.ReLU()(layers.Add()([convolved(y, filters, 3), shortcut]))
         x = layers.GlobalAveragePooling2D()(x)
-        return keras.Model(pixels, layers.Dense(n_classes, activation="softmax")(x))
+        answer = layers.Dense(n_classes, activation="softmax", dtype="float32")
+        return keras.Model(pixels, answer(x))
 
 
 def _folded(x: Any) -> Any:

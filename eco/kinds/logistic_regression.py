@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from eco import graphs
 from eco.classifiers import Classifier
 
@@ -22,6 +24,7 @@ class Model(Classifier):
 
     def graph(self) -> Any:
         """One matrix product, which integers can compute as well."""
-        return graphs.export_softmax(
-            self.fitted.coef_, self.fitted.intercept_, self.shape, self.pixels
-        )
+        W, b = self.fitted.coef_, self.fitted.intercept_
+        if len(W) == 1:  # of two classes scikit-learn scores the second, against 0
+            W, b = np.vstack([0 * W, W]), np.append(0.0, b)
+        return graphs.export_softmax(W, b, self.shape, self.pixels)

@@ -24,4 +24,5 @@ class Model(Network):
             x = layers.Dense(units, use_bias=False)(x)
             x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
             x = layers.Dropout(self.dropout)(x)
-        return keras.Model(pixels, layers.Dense(n_classes, activation="softmax")(x))
+        answer = layers.Dense(n_classes, activation="softmax", dtype="float32")
+        return keras.Model(pixels, answer(x))
