@@ -44,7 +44,10 @@ def isotonic_tables(probabilities: Array, y: Array) -> list[tuple[Array, Array]]
         Knots of a rising line, one pair of arrays per class.
     """
     calibrators = _fitted(probabilities, y, "isotonic").calibrators
-    return [(line.X_thresholds_, line.y_thresholds_) for line in calibrators]
+    tables = [(line.X_thresholds_, line.y_thresholds_) for line in calibrators]
+    if len(tables) == 1:  # of two classes scikit-learn fits the second: the first is its mirror
+        tables.insert(0, tuple(1 - knots[::-1] for knots in tables[0]))
+    return tables
 
 
 def _fitted(probabilities: Array, y: Array, method: str) -> Any:

@@ -112,7 +112,7 @@ def load_splits(
     else:
         arrays = _own(Path(path).expanduser())
     classes = arrays.pop("class_names", None)
-    if "X" in arrays:
+    if not set(ARRAYS) <= set(arrays):
         arrays = _quarter_for_test(name, arrays["X"], arrays["y"], seed)
     train, test = (
         Split(*_checked(arrays[f"X_{part}"], arrays[f"y_{part}"], f"{path or name}: {part}"))
@@ -195,6 +195,11 @@ def _own(path: Path) -> dict[str, Array]:
         raise DataError(
             f"data.path of params.yaml: {path} must hold {', '.join(ARRAYS)}, or X and y; it holds "
             f"{', '.join(arrays) or 'nothing'}."
+        )
+    if set(ARRAYS) & set(arrays) and {"X", "y"} & set(arrays):
+        raise DataError(
+            f"data.path of params.yaml: {path} must hold {', '.join(ARRAYS)}, or X and y, but not "
+            f"both: which of them are meant is not clear. It holds {', '.join(arrays)}."
         )
     return arrays
 

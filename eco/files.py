@@ -5,11 +5,12 @@ so that two files that were swapped are noticed.
 """
 
 import json
+import math
 import os
 import platform
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -104,9 +105,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     BinaryIO
         A stream. If the block raises, `path` is left as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with draft.open("wb") as stream:
             yield stream
         draft.replace(path)
@@ -116,7 +117,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             "Whatever stood there is unchanged. Make room or check the permissions, and run again."
         ) from None
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # where its folder could not be made there is no draft either
+            draft.unlink(missing_ok=True)
 
 
 def save_json(path: Path, content: Any) -> None:
@@ -258,7 +260,7 @@ def load_targets(targets: str, dataset: str, stage: str) -> Array:
     if targets == "hard":
         fits = y.dtype == np.uint8 and y.ndim == 1 and len(y)
     else:
-        fits = y.dtype == np.float32 and y.ndim == 2 and (np.abs(y.sum(axis=1) - 1) < 0.01).all()
+        fits = y.dtype == np.float32 and y.ndim == 2 and _sum_to_1(y)
     if not fits:
         kind = "uint8 labels" if targets == "hard" else "float32 shares of the classes"
         raise _broken(path, f"must hold {kind} for each image, got {y.dtype} {y.shape}", stage)
@@ -319,10 +321,16 @@ def load_predictions(pool: Sequence[str], split: str, dataset: str) -> Array:
         if p.shape != (n_samples, n_classes):
             fits = f"must be ({n_samples}, {n_classes}) for the labels in {LABELS}"
             raise _broken(path, f"does not fit: {split} {fits}, got {p.shape}", stage)
-        if not np.isfinite(p).all() or np.abs(p.sum(axis=1) - 1).max() > 1e-3 or p.min() < 0:
+        if not np.isfinite(p).all() or not _sum_to_1(p) or p.min() < 0:
             raise _broken(path, f"holds {split} rows that are not probabilities", stage)
         stack[:, column] = p
     return stack
+
+
+def _sum_to_1(rows: Array) -> bool:
+    """Whether rows of numbers rounded to the fourth decimal summed to 1, or within 0.001 of it."""
+    rounding = 0.5e-4 * rows.shape[1]
+    return bool((np.abs(rows.sum(axis=1) - 1) <= rounding + 1e-3).all())
 
 
 def load_choices(path: Path, split: str, pool: Sequence[str], n_samples: int, stage: str) -> Array:
@@ -426,21 +434,33 @@ def load_readings(
     return per_round_j, float(load_provenance(path, stage).get("drift", 0.0))
 
 
-def load_training_j(pool: Sequence[str], watts_per_core: float) -> dict[str, float]:
+def load_training_j(pool: Collection[str], watts_per_core: float) -> dict[str, float]:
     """Joules that training each model took: its CPU seconds times the watts of a core.
 
-    Training runs for minutes, where neither ticks nor samplers matter. Each model that learnt from
-    soft targets bears the whole of what it took to make them.
+    Training runs for minutes, where neither ticks nor samplers matter.
     """
-    teaching_s = load_metric("teaching", ["teaching", "cpu_seconds"], "teach")
-    training_j = {}
-    for model in pool:
-        name, stage = f"training/{model}", f"train@{model}"
-        cpu_s = load_metric(name, ["training", model, "cpu_seconds"], stage)
-        if load_metric(name, ["training", model, "targets"], stage) == "soft":
-            cpu_s += teaching_s
-        training_j[model] = watts_per_core * cpu_s
-    return training_j
+    return {model: watts_per_core * float(_load_training(model, "cpu_seconds")) for model in pool}
+
+
+def load_training_beyond_j(
+    models: Sequence[str], pool: Sequence[str], watts_per_core: float
+) -> float:
+    """Joules of training that some models took and always running the last wouldn't have.
+
+    Models that learnt from soft targets took the last one as well, and the making of those
+    targets, once for all of them. Negative where `models` do without the last one.
+    """
+    last = pool[-1]
+    taught = any(_load_training(model, "targets") == "soft" for model in models)
+    trained = load_training_j({*models, last} if taught else models, watts_per_core)
+    beyond = math.fsum(trained.values()) - load_training_j([last], watts_per_core)[last]
+    if taught:
+        beyond += watts_per_core * load_metric("teaching", ["teaching", "cpu_seconds"], "teach")
+    return float(beyond)
+
+
+def _load_training(model: str, key: str) -> Any:
+    return load_metric(f"training/{model}", ["training", model, key], f"train@{model}")
 
 
 def load_metric(name: str, keys: Sequence[str], stage: str) -> Any:

@@ -80,4 +80,5 @@ class Session:
 def _stage(path: Path) -> str:
     if path.stem.endswith("router"):
         return "train_router"
-    return f"{'train' if path.parent.name == 'trained' else 'calibrate'}@{path.stem}"
+    made_by = {"trained": "train", "quantized": "quantize"}.get(path.parent.name, "calibrate")
+    return f"{made_by}@{path.stem}"

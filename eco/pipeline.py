@@ -30,6 +30,7 @@ TRAINING = """- Training of {0}:
     y_label: "accuracy"
 """
 OF_TRAINING = re.compile(r"^- Training of .*\n(?:    .*\n)+", re.MULTILINE)
+PLOTS = re.compile(r"^plots:$", re.MULTILINE)
 #: The one model whose file as trained is a dependency: the last.
 LAST = re.compile(r"^(    - models/trained/)[a-z0-9_]+(\.onnx)$", re.MULTILINE)
 
@@ -57,7 +58,7 @@ def in_step(text: str, pool: Sequence[str], learning: Sequence[str]) -> str:
     text = "\n".join(lines) + "\n"
     text = LAST.sub(rf"\g<1>{pool[-1]}\g<2>", text)
     curves = "".join(TRAINING.format(model) for model in learning)
-    return OF_TRAINING.sub("", text) + curves if OF_TRAINING.search(text) else text
+    return OF_TRAINING.sub("", text) + curves if PLOTS.search(text) else text
 
 
 def _runs(lines: Sequence[str], pool: Sequence[str]) -> Iterator[Sequence[str]]:

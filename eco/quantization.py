@@ -12,6 +12,7 @@ import onnx
 from numpy.typing import NDArray
 
 from eco import graphs
+from eco.errors import ModelError
 
 Array = NDArray[Any]
 
@@ -45,9 +46,20 @@ def quantized(graph: onnx.ModelProto, X: Array) -> onnx.ModelProto:
     -------
     onnx.ModelProto
         Of the same input and output.
+
+    Raises
+    ------
+    ModelError
+        If the graph doesn't end in a softmax: its probabilities would be among 256 numbers.
     """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
+    end = _end(graph).op_type
+    if end != "Softmax":
+        raise ModelError(
+            "a model computes with 8-bit integers only if its graph ends in a softmax of its "
+            f"scores, as those of logistic_regression, mlp and cnn do; this one ends in {end}"
+        )
     with tempfile.TemporaryDirectory() as folder:
         before, after = Path(folder, "before.onnx"), Path(folder, "after.onnx")
         onnx.save(onnx.shape_inference.infer_shapes(_folded(graph)), before)
@@ -65,6 +77,12 @@ def quantized(graph: onnx.ModelProto, X: Array) -> onnx.ModelProto:
             )
         result = onnx.load(after)
     return graphs.canonical(_with_float_scores(_with_pixels_as_they_are(result)), "probabilities")
+
+
+def _end(graph: onnx.ModelProto) -> onnx.NodeProto:
+    """What gives the output of a graph."""
+    body = graph.graph
+    return next(node for node in body.node if body.output[0].name in node.output)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eco.engine import Answers, Cascade, Model, Routing, Signal
-from eco.errors import TargetError
+from eco.errors import ParamsError, TargetError
 from eco.routing import Policy, priced_choice
 from eco.tuning import Setting, for_loss
 
@@ -109,6 +109,11 @@ def listed(
         Accuracy of the last model on the tuning split.
     certified : mapping of str to mapping
         By kind, as data/certified.json holds them; ``none`` says that nothing is certified.
+
+    Raises
+    ------
+    ParamsError
+        If a preset has the name of another strategy.
     """
     found = [always(pool[-1])]
     found += [
@@ -127,6 +132,12 @@ def listed(
         for kind, row in certified.items()
         if kind != "router" and "none" not in row
     ]
+    names = [strategy.name for strategy in found]
+    if twice := [name for name in presets if names.count(name) > 1]:
+        raise ParamsError(
+            f"cascading.presets in params.yaml must not hold {', '.join(twice)}: another strategy "
+            "has that name. Name the preset otherwise."
+        )
     return found
 
 

@@ -48,12 +48,13 @@ def main() -> None:
     point = operating_point(answered_by, ran, right, energy_j, readings, pool)
     samples, class_names = np.arange(len(y)), files.load_class_names(name)
     classes = by_class(right[samples, answered_by], right, ran, energy_j, y, class_names)
-    training_j = files.load_training_j(pool, settings.energy.watts_per_core)
-    if settings.cascading.thresholds in params.FOUND:  # finding them took the whole pool
-        extra_j = sum(training_j[model] for model in pool[:-1])
+    found = settings.cascading.thresholds in params.FOUND  # which took the whole pool
+    watts = settings.energy.watts_per_core
+    extra_j = files.load_training_beyond_j(pool if found else models, pool, watts)
+    if found:
         extra_j += files.load_metric("tuning", ["tuning", "energy_j"], "tune")
-    else:
-        extra_j = sum(training_j[model] for model in models) - training_j[pool[-1]]
+    if settings.cascading.thresholds == "certified":
+        extra_j += len(files.load_labels("certification", name)) * float(energy_j.sum())
     grid = files.load_provenance(files.ENERGY, "benchmark")["grid_g_co2e_per_kwh"]
     told = {
         "cascade": " -> ".join(

@@ -23,7 +23,8 @@ def main() -> None:
         len(files.load_labels(split, settings.data.name)) for split in ("calibration", "tuning")
     )
     n_certified_on = len(files.load_labels("certification", settings.data.name))
-    others_j = sum(training_j[model] for model in pool[:-1])
+    others_j = files.load_training_beyond_j(pool, pool, config.watts_per_core)
+    certifying_j = n_certified_on * float(np.sum(energy_j))
     labelling_j = n_learnt_on * float(np.sum(energy_j))
     footprint: dict[str, Any] = {"always_last": per_thousand(float(energy_j[-1]), grid)}
 
@@ -33,20 +34,27 @@ def main() -> None:
     found = files.load_metric("frontier", ["frontier"], "evaluate_frontier")
     for name in ("tuned", "certified"):
         if name in found:
-            certifying_j = n_certified_on * float(np.sum(energy_j)) if name == "certified" else 0.0
-            add(name, found[name]["energy_j"], others_j + tuning_j + certifying_j)
+            extra_j = others_j + tuning_j + certifying_j * (name == "certified")
+            add(name, found[name]["energy_j"], extra_j)
     routing = files.load_metric("routing", ["routing"], "evaluate_routing")
     for name, point in routing.items():
         kind = name.removesuffix("_certified")
         seconds = fitting["probe_router" if kind == "probe_cascade" else kind]
-        add(name, point["energy_j"], others_j + labelling_j + config.watts_per_core * seconds)
+        extra_j = others_j + labelling_j + config.watts_per_core * seconds
+        add(name, point["energy_j"], extra_j + certifying_j * (name != kind))
     for name, row in footprint.items():
         print(
             f"{name:14} {row['wh_per_1000']:.3g} Wh and {row['g_co2e_per_1000']:.3g} g CO2e per "
             "1,000 predictions"
             + (f"; pays for its training {row['pays']}" if "pays" in row else "")
         )
-    joules = {"training_j": training_j, "tuning_j": tuning_j}
+    teaching_s = files.load_metric("teaching", ["teaching", "cpu_seconds"], "teach")
+    joules = {
+        "training_j": training_j,
+        "teaching_j": config.watts_per_core * teaching_s,
+        "tuning_j": tuning_j,
+        "certifying_j": certifying_j,
+    }
     files.save_metrics("footprint", {"footprint": footprint} | joules)
 
 

@@ -6,7 +6,7 @@ import onnx
 
 from eco import files, params, quantization
 from eco.confidence import correct
-from eco.errors import reported
+from eco.errors import ModelError, reported
 from eco.inference import Session
 from eco.scoring import accuracy_gain
 
@@ -19,15 +19,21 @@ def main(model: str = "") -> None:
     settings = params.load()
     settings.model(model)
     name, threads = settings.data.name, settings.energy.threads
+    trained = Session(files.trained_path(model), threads)  # which names what is wrong with it
     graph = onnx.load(files.trained_path(model))
     if model in settings.quantized:
         X, _ = files.load_images("train", name)
-        graph = quantization.quantized(graph, X[:SAMPLES])
+        try:
+            graph = quantization.quantized(graph, X[:SAMPLES])
+        except ModelError as error:
+            raise ModelError(
+                f"quantized in params.yaml: {error}. Leave {model} out of quantized."
+            ) from None
     with files.replacing(files.quantized_path(model)) as stream:
         stream.write(graph.SerializeToString())
     X_test, y_test = files.load_images("test", name)
-    paths = files.trained_path(model), files.quantized_path(model)
-    before, after = (Session(path, threads).in_batches(X_test)[:, None] for path in paths)
+    sessions = trained, Session(files.quantized_path(model), threads)
+    before, after = (session.in_batches(X_test)[:, None] for session in sessions)
     was_right, is_right = (correct(p, y_test)[:, 0] for p in (before, after))
     agreement = (before.argmax(axis=-1) == after.argmax(axis=-1)).mean()
     metrics = {

@@ -95,3 +95,15 @@ def test_the_error_is_the_one_that_mapie_computes(answers):
 def test_the_same_calibration_gives_the_same_bytes(answers, model):
     graph = graphs.constant(1, (2, 2))
     assert graph.SerializeToString() == graphs.constant(1, (2, 2)).SerializeToString()
+
+
+def test_the_lines_of_two_classes_mirror_each_other():
+    random = np.random.default_rng(0)
+    honest = random.random(4000)
+    y = (random.random(4000) < honest).astype(int)
+    given = np.column_stack([1 - honest**2, honest**2])
+    (x0, y0), (x1, y1) = calibration.isotonic_tables(given, y)
+    for sure in (0.1, 0.5, 0.9):
+        first, second = np.interp(1 - sure, x0, y0), np.interp(sure, x1, y1)
+        assert first + second == pytest.approx(1)
+        assert second == pytest.approx(sure**0.5, abs=0.06)

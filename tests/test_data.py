@@ -200,6 +200,14 @@ class TestOwnData:
         assert sum(len(split.y) for split in splits.values()) == 300
         assert {split.y.dtype for split in splits.values()} == {np.dtype(np.uint8)}
 
+    def test_an_npz_of_both_forms(self, tmp_path):
+        X, y = np.zeros((8, 4, 4), np.uint8), np.arange(8) % 2
+        split = {"X_train": X, "y_train": y, "X_test": X, "y_test": y}
+        for more in ({"X": X}, {"X": X, "y": y}):
+            np.savez(tmp_path / "own.npz", **split, **more)
+            with pytest.raises(DataError, match="but not both"):
+                self.splits(tmp_path / "own.npz")
+
     def test_an_npz_whose_quarter_becomes_test(self, tmp_path):
         X, y = self.arrays()
         np.savez_compressed(tmp_path / "own.npz", X=X[..., None], y=y)

@@ -177,9 +177,23 @@ class TestStudy:
         assert np.abs(soft - 0.3 * np.eye(10)[y] - 0.7 * answers).max() < 1e-3
         trained = metrics(study, "training/narrow")["training"]["narrow"]
         assert trained["targets"] == "soft"
-        joules = metrics(study, "footprint")["training_j"]["narrow"]
-        teaching_s = metrics(study, "teaching")["teaching"]["cpu_seconds"]
-        assert joules == pytest.approx(4 * (trained["cpu_seconds"] + teaching_s), rel=1e-4)
+        joules = metrics(study, "footprint")["training_j"]
+        assert joules["narrow"] == pytest.approx(4 * trained["cpu_seconds"], rel=1e-4)
+        found = metrics(study, "footprint")
+        taught_j = 4 * metrics(study, "teaching")["teaching"]["cpu_seconds"]
+        assert found["teaching_j"] == pytest.approx(taught_j, rel=1e-4)
+        beyond_j = sum(joules.values()) - joules["extra"] + taught_j  # made once for all pupils
+        billed_j = found["footprint"]["tuned"]["extra_training_j"] - found["tuning_j"]
+        assert billed_j == pytest.approx(beyond_j, rel=1e-4)
+
+    def test_what_is_certified_bills_the_images_of_the_certificate(self, study):
+        found = metrics(study, "footprint")
+        bills = {name: row.get("extra_training_j") for name, row in found["footprint"].items()}
+        pairs = [(name, name.removesuffix("_certified")) for name in bills if "_cert" in name]
+        pairs += [("certified", "tuned")] if "certified" in bills else []
+        assert pairs
+        for certified, plain in pairs:
+            assert bills[certified] - bills[plain] == pytest.approx(found["certifying_j"], rel=0.01)
 
     def test_integers_cost_little_accuracy(self, study):
         for model in POOL:

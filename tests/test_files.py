@@ -35,6 +35,26 @@ def test_predictions_come_back_stacked_in_pool_order(predicted):
     assert np.abs(p - predicted[:, None]).max() <= 5e-5
 
 
+def test_rounding_many_classes_makes_no_row_improbable():
+    n_classes = 250
+    y = np.arange(2000) % n_classes
+    files.save_labels("toys", [*map(str, range(n_classes))], test=y.astype(np.uint8))
+    scores = np.exp(2 * np.random.default_rng(0).standard_normal((2000, n_classes)))
+    p = scores / scores.sum(axis=1, keepdims=True)
+    assert abs(p.round(4).sum(axis=1) - 1).max() > 1e-3
+    files.save_predictions("light", "toys", test=p)
+    assert files.load_predictions(["light"], "test", "toys").shape == (2000, 1, n_classes)
+
+
+def test_a_folder_that_can_not_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(FileError, match=r"could not be written"),
+        files.replacing(tmp_path / "file/answers.csv"),
+    ):
+        pass
+
+
 def test_the_same_arrays_give_the_same_bytes(predicted):
     path = files.predictions_path("light")
     before = hashlib.sha256(path.read_bytes()).digest()
@@ -267,3 +287,21 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(files.Path, "with_name", lambda self, name: full)
     with pytest.raises(FileError, match=r"a\.json could not be written: No space left"):
         files.save_json(tmp_path / "a.json", {})
+
+
+def test_training_beyond_the_last_model_counts_the_teacher_and_its_teaching_once():
+    seconds = {"light": 1.0, "pupil": 10.0, "other": 20.0, "last": 100.0}
+    for model, cpu_s in seconds.items():
+        targets = "soft" if model in ("pupil", "other") else "hard"
+        figures = {"cpu_seconds": cpu_s, "targets": targets}
+        files.save_metrics(f"training/{model}", {"training": {model: figures}})
+    files.save_metrics("teaching", {"teaching": {"cpu_seconds": 5.0}})
+
+    def beyond(*models):
+        return files.load_training_beyond_j(models, [*seconds], watts_per_core=2.0)
+
+    assert beyond("last") == 0
+    assert beyond("light", "last") == 2.0
+    assert beyond("light") == 2.0 - 200.0, "the last model need not have been trained"
+    assert beyond("pupil") == beyond("pupil", "last") == 2.0 * (10 + 5), "its teacher had to be"
+    assert beyond(*seconds) == 2.0 * (1 + 10 + 20 + 5)

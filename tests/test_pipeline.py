@@ -116,6 +116,9 @@ def test_the_lines_of_each_model_are_those_that_make_pool_writes():
     assert "Training of new" in changed
     assert "Training of large" not in changed
     assert pipeline.in_step(changed, settings.pool, learning) == text
+    without_networks = pipeline.in_step(text, ["tiny", "small"], [])
+    assert "Training of" not in without_networks
+    assert pipeline.in_step(without_networks, settings.pool, learning) == text
 
 
 def test_params_survive_an_experiment_byte_for_byte(tmp_path):

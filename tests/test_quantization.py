@@ -5,11 +5,13 @@ from sklearn.datasets import load_digits
 
 from eco import graphs, pool, quantization
 from eco.data import load_splits
+from eco.errors import ModelError
 from eco.inference import Session
 
 LEARNING = {
     "epochs": 6, "batch_size": 32, "learning_rate": 0.01, "weight_decay": 0.01,
     "label_smoothing": 0.05, "max_shift": 1, "mirror": False,
+    "precision": "float32",
 }  # fmt: skip
 SETTINGS = {
     "logistic_regression": {"C": 1.0, "max_iter": 100, "pixels": "linear"},
@@ -77,3 +79,10 @@ def test_weights_leave_a_bit_so_that_no_sum_overflows(digits):
     arrays = [onnx.numpy_helper.to_array(w) for w in integers.graph.initializer]
     (weights,) = [a for a in arrays if a.dtype == np.int8 and a.ndim == 2]
     assert 32 < np.abs(weights.astype(int)).max() <= 64
+
+
+def test_a_model_without_scores_at_its_end_is_refused(digits):
+    trees = {"max_leaf_nodes": 20}
+    floats = pool.train("decision_tree", trees, *digits["train"], *digits["tuning"], 1, print).graph
+    with pytest.raises(ModelError, match="ends in a softmax of its scores"):
+        quantization.quantized(floats, digits["train"].X[:300])
