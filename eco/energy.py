@@ -188,10 +188,16 @@ def table(measurements: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def shares(measurements: Sequence[Mapping[str, Any]], reference: str) -> list[dict[str, Any]]:
+def shares(
+    measurements: Sequence[Mapping[str, Any]],
+    reference: str,
+    drift: float,
+    key: str = "energy_share",
+) -> list[dict[str, Any]]:
     """Energy of each workload as a share of the reference's at the same batch size.
 
-    The two were read in the same rounds, so what slowed the machine in one of them cancels.
+    The two were read in the same rounds, so what slowed the machine in one of them cancels. The
+    drift between runs doesn't: it differs from one workload to the next.
 
     Parameters
     ----------
@@ -199,12 +205,16 @@ def shares(measurements: Sequence[Mapping[str, Any]], reference: str) -> list[di
         As `measure` gives them.
     reference : str
         Name of a workload among them.
+    drift : float
+        As `measure` takes it; it widens the interval of every share but the reference's own.
+    key : str
+        What the share is called.
 
     Returns
     -------
     list of dict
-        ``name``, ``batch_size``, ``energy_j`` and ``energy_share`` with their 95 % intervals
-        under ``_low`` and ``_high`` (None where fewer than three rounds count for both),
+        ``name``, ``batch_size``, ``energy_j`` and the share with their 95 % intervals under
+        ``_low`` and ``_high`` (None where fewer than three rounds count for both),
         ``throughput_per_s`` and ``flags``.
     """
     theirs = {row["batch_size"]: row for row in measurements if row["name"] == reference}
@@ -214,10 +224,13 @@ def shares(measurements: Sequence[Mapping[str, Any]], reference: str) -> list[di
         pairs = zip(row["readings_j"], against["readings_j"], strict=True)
         ratios = [a / b if a and b else np.nan for a, b in pairs]
         share, half_width = trimmed_mean(np.array(ratios))
-        kept = {key: row[key] for key in KEPT} | {"throughput_per_s": 1 / row["wall_s"]}
+        if row is not against:
+            half_width = float(np.hypot(half_width, drift * share))
+        kept = {field: row[field] for field in KEPT} | {"throughput_per_s": 1 / row["wall_s"]}
         ends = (share - half_width, share + half_width) if np.isfinite(half_width) else (None, None)
-        interval = dict(zip(("energy_share_low", "energy_share_high"), ends, strict=True))
-        rows.append(kept | {"energy_share": share} | interval)
+        rows.append(
+            kept | {key: share} | dict(zip((f"{key}_low", f"{key}_high"), ends, strict=True))
+        )
     return rows
 
 

@@ -219,7 +219,7 @@ def _asked(
         )
     p = p if p.dtype == np.float32 else p.astype(np.float32)
     if n_samples == 1:
-        # One row in Python's numbers: each call of NumPy would take longer than all of it.
+        # One row in Python's numbers: for a few classes that is faster than calls of NumPy.
         row = p[0].tolist()
         fits = abs(sum(row) - 1) <= ROUNDING and min(row) >= -ROUNDING
         largest = np.float32(max(row))
@@ -254,7 +254,7 @@ def _in_calls(model: Model, X: Array, which: Array | None, call_size: int) -> Ar
     if n_samples <= call_size:
         return np.asarray(model(X if which is None else X[which]))
     calls = [slice(start, start + call_size) for start in range(0, n_samples, call_size)]
-    # Samples are gathered call by call, so that a core's caches still hold them when they are read.
+    # Samples are gathered call by call: no copy of all of them is ever held.
     return np.concatenate([np.asarray(model(X[c if which is None else which[c]])) for c in calls])
 
 

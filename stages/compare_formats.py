@@ -62,13 +62,15 @@ def _settled(load: formats.Load, X: np.ndarray) -> formats.Run:
     return run
 
 
-def compared(measurements: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def compared(measurements: Sequence[Mapping[str, Any]], drift: float) -> list[dict[str, Any]]:
     """Each format of each model beside ONNX Runtime in floats at the same batch size.
 
     Parameters
     ----------
     measurements : sequence of mapping
         As `energy.measure` gives them for `workloads`.
+    drift : float
+        As in `energy.shares`.
 
     Returns
     -------
@@ -77,14 +79,17 @@ def compared(measurements: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """
     rows = []
     for model, of_model in _by_model(measurements).items():
-        for row in energy.shares(of_model, f"{model}{BETWEEN}{formats.ONNX}"):
+        for row in energy.shares(of_model, f"{model}{BETWEEN}{formats.ONNX}", drift):
             format_name = row.pop("name").partition(BETWEEN)[2]
             rows.append({"model": model, "format": format_name} | row)
     return rows
 
 
 def choice(
-    measurements: Sequence[Mapping[str, Any]], quantized: Collection[str], batch_size: int
+    measurements: Sequence[Mapping[str, Any]],
+    quantized: Collection[str],
+    batch_size: int,
+    drift: float,
 ) -> dict[str, dict[str, Any]]:
     """The cheapest format of each model, beside the one that the study uses and native calls.
 
@@ -95,6 +100,8 @@ def choice(
     quantized : collection of str
         Models that the study runs in 8-bit integers; it runs the others in floats.
     batch_size : int
+    drift : float
+        As in `energy.shares`.
 
     Returns
     -------
@@ -110,7 +117,8 @@ def choice(
         joules = {row["name"].partition(BETWEEN)[2]: row["energy_j"] for row in rows}
         in_use = formats.ONNX_INT8 if model in quantized else formats.ONNX
         cheapest = min(joules, key=lambda name: joules[name])
-        ratio = {row["name"]: row for row in energy.shares(rows, f"{model}{BETWEEN}{cheapest}")}
+        against = energy.shares(rows, f"{model}{BETWEEN}{cheapest}", drift)
+        ratio = {row["name"]: row for row in against}
         ours = ratio[f"{model}{BETWEEN}{in_use}"]
         found[model] = {"cheapest": cheapest, "in_use": in_use} | {
             f"in_use_over_cheapest{end}": ours[f"energy_share{end}"]
@@ -161,8 +169,8 @@ def main() -> None:
     }
     files.save_json(files.FORMATS, measured)
     rows = measured["measurements"]
-    files.save_rows("formats", compared(rows))
-    chosen = choice(rows, settings.quantized, config.batch_size)
+    files.save_rows("formats", compared(rows, config.drift))
+    chosen = choice(rows, settings.quantized, config.batch_size, config.drift)
     files.save_metrics("formats", {"formats": chosen})
     print(energy.table(rows))
     for model, figures in chosen.items():

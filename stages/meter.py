@@ -65,24 +65,6 @@ def as_trained(pool: list[str]) -> str:
     return f"always {pool[-1]}, as trained"
 
 
-def shares(
-    measurements: list[dict[str, Any]], reference: str, drift: float, key: str
-) -> list[dict[str, Any]]:
-    """`energy.shares` under the name `key`, with intervals that hold the drift between runs too.
-
-    That drift differs from one workload to the next, so it doesn't cancel; only the share of the
-    reference itself, which is 1, has none.
-    """
-    rows = energy.shares(measurements, reference)
-    for row in rows:
-        share, low, high = (row.pop(f"energy_share{end}") for end in ("", "_low", "_high"))
-        if low is not None and row["name"] != reference:
-            half_width = float(np.hypot(high - share, drift * share))
-            low, high = share - half_width, share + half_width
-        row |= {key: share, f"{key}_low": low, f"{key}_high": high}
-    return rows
-
-
 def modelled(strategy: Strategy, ran: np.ndarray, batch_size: int) -> float:
     """J per sample as the sum over the models that ran, and the router."""
     energy_j = files.load_energy(files.ENERGY, strategy.models, batch_size, "benchmark")
@@ -127,11 +109,12 @@ def main() -> None:
     ran = [(strategy, loads[strategy.name]()(X)) for strategy in chosen]
     accuracy = {s.name: float((answers.labels == y).mean()) for s, answers in ran}
     waits = {name: latencies_ms(load, X) for name, load in loads.items()}
-    rows = shares(measured["measurements"], chosen[0].name, config.drift, "energy_share")
+    rows = energy.shares(measured["measurements"], chosen[0].name, config.drift)
     if as_trained(settings.pool) in loads:
         # The same readings against the last model as it was before it was quantized.
-        against = (as_trained(settings.pool), config.drift, "share_of_trained")
-        trained = shares(measured["measurements"], *against)
+        trained = energy.shares(
+            measured["measurements"], as_trained(settings.pool), config.drift, "share_of_trained"
+        )
         rows = [one | other for one, other in zip(trained, rows, strict=True)]
     for row in rows:
         if row["name"] in accuracy:

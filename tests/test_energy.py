@@ -271,9 +271,17 @@ def test_batches_go_round_and_go_on_where_the_last_load_stopped():
 
 def test_shares_are_paired_round_by_round():
     slow = [1.0, 2.0, 4.0, 1.0, None]
-    rows = energy.shares(
-        [measured_row("all", slow), measured_row("half", [0.5, 1.0, 2.0, 0.5, 9.0])], "all"
-    )
+    read = [measured_row("all", slow), measured_row("half", [0.5, 1.0, 2.0, 0.5, 9.0])]
+    rows = energy.shares(read, "all", drift=0.0)
     assert [r["energy_share"] for r in rows] == [1.0, 0.5]
     assert rows[1]["energy_share_high"] == pytest.approx(0.5)
     assert rows[1]["throughput_per_s"] == 2.0
+    drifting = energy.shares(read, "all", drift=0.1, key="part")
+    assert [r["part"] for r in drifting] == [1.0, 0.5]
+    assert [r["part_high"] for r in drifting] == pytest.approx([1.0, 0.55]), "1 is 1 by definition"
+    assert [r["part_low"] for r in drifting] == pytest.approx([1.0, 0.45])
+    assert "energy_share" not in drifting[0]
+    few = [measured_row("all", [1.0]), measured_row("half", [0.5])]
+    unknown = energy.shares(few, "all", drift=0.1)[1]
+    assert unknown["energy_share_low"] is None
+    assert unknown["energy_share_high"] is None

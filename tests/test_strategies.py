@@ -5,8 +5,6 @@ from eco import strategies
 from eco.confidence import confidence
 from eco.routing import Policy, run_policy
 from eco.strategies import Strategy
-from stages import meter
-from tests.conftest import measured_row
 
 POOL = ["light", "mid", "heavy"]
 PRESETS = {"mine": [0.8, 0.0], "of another length": [0.9, 0.8, 0.0]}
@@ -108,15 +106,3 @@ def test_a_cascade_runs_its_own_models(world):
     answers = run(X)
     accepted = p[:, 0].round(4).max(axis=1) >= 0.8
     assert (answers.answered_by == np.where(accepted, 0, 1)).all()
-
-
-def test_metered_shares_hold_the_drift_between_runs_but_for_the_reference():
-    read = [measured_row("always last", [1.0, 2.0, 4.0]), measured_row("half", [0.5, 1.0, 2.0])]
-    last, half = meter.shares(read, "always last", drift=0.1, key="part")
-    assert [last[f"part{end}"] for end in ("_low", "", "_high")] == [1.0, 1.0, 1.0]
-    assert [half[f"part{end}"] for end in ("_low", "", "_high")] == pytest.approx([0.45, 0.5, 0.55])
-    assert "energy_share" not in half
-    few = [measured_row("always last", [1.0]), measured_row("half", [0.5])]
-    _, unknown = meter.shares(few, "always last", 0.1, "part")
-    assert unknown["part_low"] is None
-    assert unknown["part_high"] is None
