@@ -99,7 +99,7 @@ def main() -> None:
     type=click.IntRange(1, 10_000_000),
     default=4096,
     show_default=True,
-    help="Images in memory at a time.",
+    help="Images answered at a time; as many again are read ahead.",
 )
 @click.option("--compare", is_flag=True, help="Run the last model as well, for the accuracy lost.")
 def predict(

@@ -421,6 +421,7 @@ class CascadeClassifier(_Strategy):
         within the fit: an estimate from a nominal wattage, whose ratios rather than joules are
         to be relied on, and which varies by some per cent from fit to fit. "measured": by
         CodeCarbon in repeated windows, with intervals, which takes seconds per model.
+        Both see this process and its threads; where a model starts processes, give numbers.
         Chains and thresholds that are tuned depend on it: where a fit must be repeatable to the
         letter, give numbers.
     signal : {"max_probability", "margin", "entropy"}

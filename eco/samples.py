@@ -1,8 +1,8 @@
 """Files of samples, read a few at a time.
 
 Whatever the file (`.npy`, `.npz`, IDX, compressed or not), the pixels are the rest of a stream
-after a header, so a file larger than memory is read in the memory of one batch. Nothing is mapped
-into memory, nothing is unpickled.
+after a header, so a file larger than memory is read in the memory of a few batches. Nothing is
+mapped into memory, nothing is unpickled.
 """
 
 import gzip
@@ -14,6 +14,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -116,7 +117,21 @@ def opened(path: Path, labels: Path | None = None) -> Iterator[Samples]:
                 at += len(given)
                 yield rows, given.astype(np.int64)
 
-        yield Samples(X.shape[0], X.shape[1:], y is not None, batches)
+        # Left before the files are: it may be reading them.
+        reader = stack.enter_context(ThreadPoolExecutor(1))
+
+        def ahead(size: int, n_classes: int) -> Iterator[Batch]:
+            return _read_ahead(batches(size, n_classes), reader)
+
+        yield Samples(X.shape[0], X.shape[1:], y is not None, ahead)
+
+
+def _read_ahead(batches: Iterator[Batch], reader: Executor) -> Iterator[Batch]:
+    """The same batches, each read while the one before is answered: decompressing takes long."""
+    coming = reader.submit(next, batches, None)
+    while (batch := coming.result()) is not None:
+        coming = reader.submit(next, batches, None)
+        yield batch
 
 
 def of_arrays(X: Array, y: Array) -> Samples:

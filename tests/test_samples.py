@@ -6,7 +6,9 @@ import json
 import struct
 import subprocess
 import sys
+import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -324,6 +326,36 @@ def test_ten_times_the_samples_take_the_same_memory(tmp_path, save, suffix):
         run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
         peaks.append(int(run.stdout))
     assert peaks[1] < 1.3 * peaks[0] < X.nbytes
+
+
+def test_the_next_batch_is_read_while_one_is_answered():
+    begun = [threading.Event() for _ in range(4)]
+
+    def batches():
+        for at, event in enumerate(begun):
+            event.set()
+            if at == 2:
+                raise DataError("the third is damaged")
+            yield at
+
+    with ThreadPoolExecutor(1) as reader:
+        ahead = samples._read_ahead(batches(), reader)
+        assert next(ahead) == 0
+        assert begun[1].wait(5), "nothing is read ahead"
+        assert not begun[2].wait(0.1), "more is read than is asked for"
+        assert next(ahead) == 1
+        with pytest.raises(DataError, match="third"):
+            next(ahead)
+
+
+def test_nothing_reads_on_in_a_file_that_is_closed(tmp_path):
+    path = tmp_path / "X.npz"
+    path.write_bytes(npz(np.savez_compressed, X=np.zeros((5000, 28, 28), np.uint8)))
+    before = threading.active_count()
+    with pytest.raises(ZeroDivisionError), samples.opened(path) as given:
+        for _ in given.batches(1000, CLASSES):
+            raise ZeroDivisionError
+    assert threading.active_count() == before
 
 
 def test_a_zip_that_is_locked_is_named(tmp_path):
