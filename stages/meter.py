@@ -1,13 +1,14 @@
 """Run the strategies for real, and measure what one answer of each costs in joules."""
 
 import time
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from eco import energy, files, params, strategies
-from eco.engine import Answers, Model
+from eco.engine import CALL_SIZE, Answers, Cascade, Model
 from eco.errors import reported
 from eco.inference import CALL_PATH, Session
 from eco.strategies import Strategy
@@ -56,7 +57,11 @@ def loaders(settings: params.Params, chosen: list[Strategy]) -> dict[str, Any]:
         for s in chosen
     }
     if pool[-1] in settings.quantized:
-        found[as_trained(pool)] = partial(Session, files.trained_path(pool[-1]), config.threads)
+
+        def in_floats() -> Cascade:
+            return Cascade([Session(files.trained_path(pool[-1]), config.threads)], [0.0], signal)
+
+        found[as_trained(pool)] = in_floats
     return found
 
 
@@ -65,8 +70,16 @@ def as_trained(pool: list[str]) -> str:
     return f"always {pool[-1]}, as trained"
 
 
-def modelled(strategy: Strategy, ran: np.ndarray, batch_size: int) -> float:
-    """J per sample as the sum over the models that ran, and the router."""
+def modelled(
+    strategy: Strategy, ran: np.ndarray, batch_size: int, measured: Collection[int]
+) -> float:
+    """J per sample as the sum over the models that ran, and the router.
+
+    A larger batch reaches them in calls of `CALL_SIZE`, so the energies are those of such calls
+    where they were `measured`.
+    """
+    if CALL_SIZE in measured:
+        batch_size = min(batch_size, CALL_SIZE)
     energy_j = files.load_energy(files.ENERGY, strategy.models, batch_size, "benchmark")
     joules = float((ran @ energy_j).mean())
     if strategy.router:
@@ -75,11 +88,15 @@ def modelled(strategy: Strategy, ran: np.ndarray, batch_size: int) -> float:
     return joules
 
 
-def beside_its_model(row: dict[str, Any], ran: list[tuple[Strategy, Answers]]) -> dict[str, Any]:
+def beside_its_model(
+    row: dict[str, Any], ran: list[tuple[Strategy, Answers]], measured: Collection[int]
+) -> dict[str, Any]:
     """What was modelled of a metered strategy, as a share of the first, always the last model."""
     reference, *_ = ran
     strategy, answers = next(pair for pair in ran if pair[0].name == row["name"])
-    joules = [modelled(s, a.ran, row["batch_size"]) for s, a in ((strategy, answers), reference)]
+    joules = [
+        modelled(s, a.ran, row["batch_size"], measured) for s, a in ((strategy, answers), reference)
+    ]
     share = joules[0] / joules[1]
     return strategy.row() | {
         "setting": strategy.told(),
@@ -118,7 +135,9 @@ def main() -> None:
         rows = [one | other for one, other in zip(trained, rows, strict=True)]
     for row in rows:
         if row["name"] in accuracy:
-            row |= {"accuracy": accuracy[row["name"]]} | beside_its_model(row, ran)
+            row |= {"accuracy": accuracy[row["name"]]} | beside_its_model(
+                row, ran, config.batch_sizes
+            )
         if row["batch_size"] == 1:
             row |= waits[row["name"]]
     files.save_rows("metered", rows)
