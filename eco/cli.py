@@ -4,7 +4,9 @@ It acts as a stage does: it reads params.yaml and the files of the workflow, and
 to the other modules. Whatever is slow to import is imported by the command that needs it.
 """
 
+import errno
 import json
+import os
 import shlex
 import sys
 import time
@@ -71,6 +73,12 @@ class _Commands(click.Group):
             with reported():
                 super().invoke(ctx)
                 sys.stdout.flush()  # here, where click meets a closed pipe quietly
+        except OSError as error:
+            if error.filename is not None or error.errno == errno.EPIPE:
+                raise
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # flushed at exit again
+            click.echo(f"\nERROR: what this prints can't be written: {error.strerror}.", err=True)
+            ctx.exit(1)
         except KeyboardInterrupt:
             click.echo("\nStopped. No result was written; what stood there is unchanged.", err=True)
             ctx.exit(130)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -337,6 +338,7 @@ PEAK = """
 import sys
 from functools import partial
 from pathlib import Path
+from pathlib import Path
 from eco.cli import main
 main(["predict", "X.npy", "-o", "out.csv", "--batch-size", "2000"], standalone_mode=False)
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
@@ -455,3 +457,16 @@ def test_the_files_in_git_are_answered_from_or_named(arguments, monkeypatch):
     else:
         expected = "files:" if arguments == ["doctor"] else params.load().pool[-1]
         assert expected in result.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_behind_the_output_is_named():
+    command = [sys.executable, "-m", "eco", "show"]
+    with Path("/dev/full").open("w") as full:
+        run = subprocess.run(
+            command, cwd=REPOSITORY, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert run.returncode == 1
+    assert "ERROR: what this prints can't be written: No space left" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert "Exception ignored" not in run.stderr
