@@ -186,15 +186,6 @@ class TestStudy:
         billed_j = found["footprint"]["tuned"]["extra_training_j"] - found["tuning_j"]
         assert billed_j == pytest.approx(beyond_j, rel=1e-4)
 
-    def test_what_is_certified_bills_the_images_of_the_certificate(self, study):
-        found = metrics(study, "footprint")
-        bills = {name: row.get("extra_training_j") for name, row in found["footprint"].items()}
-        pairs = [(name, name.removesuffix("_certified")) for name in bills if "_cert" in name]
-        pairs += [("certified", "tuned")] if "certified" in bills else []
-        assert pairs
-        for certified, plain in pairs:
-            assert bills[certified] - bills[plain] == pytest.approx(found["certifying_j"], rel=0.01)
-
     def test_integers_cost_little_accuracy(self, study):
         for model in POOL:
             told = metrics(study, f"quantization/{model}")["quantization"][model]

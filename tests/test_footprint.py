@@ -1,8 +1,11 @@
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from eco.footprint import break_even_predictions, per_thousand
+from tests.conftest import REPOSITORY
 
 
 def test_a_reader_can_check_a_kilowatt_hour():
@@ -24,3 +27,14 @@ def test_a_strategy_that_trained_less_pays_from_the_first_prediction():
 @pytest.mark.parametrize("saved", [0.0, -1e-6])
 def test_what_saves_nothing_never_pays(saved):
     assert break_even_predictions(1.0, saved) is None
+
+
+def test_what_is_certified_bills_the_images_of_the_certificate():
+    found = json.loads((REPOSITORY / "metrics/footprint.json").read_text())
+    bills = {name: row.get("extra_training_j") for name, row in found["footprint"].items()}
+    pairs = [(name, name.removesuffix("_certified")) for name in bills if "_certified" in name]
+    pairs += [("certified", "tuned")] if "certified" in bills else []
+    for certified, plain in pairs:
+        rounding = 1e-5 * bills[certified]  # to six digits, each of the two
+        billed_j = bills[certified] - bills[plain]
+        assert billed_j == pytest.approx(found["certifying_j"], abs=rounding)
