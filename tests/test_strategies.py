@@ -3,6 +3,7 @@ import pytest
 
 from eco import strategies
 from eco.confidence import confidence
+from eco.errors import ParamsError
 from eco.routing import Policy, run_policy
 from eco.strategies import Strategy
 
@@ -24,6 +25,12 @@ CERTIFIED = {
 def listed():
     found = strategies.listed(POOL, ["light", "heavy"], PRESETS, FRONTIER, 0.9, CERTIFIED)
     return {strategy.name: strategy for strategy in found}
+
+
+@pytest.mark.parametrize("name", ["always heavy", "tuned to lose 1", "router"])
+def test_a_preset_can_not_have_the_name_of_another_strategy(name):
+    with pytest.raises(ParamsError, match=rf"cascading.presets .* must not hold {name}:"):
+        strategies.listed(POOL, ["light", "heavy"], {name: [0.8, 0.0]}, FRONTIER, 0.9, CERTIFIED)
 
 
 def test_every_strategy_that_can_run_has_a_name():
