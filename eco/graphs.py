@@ -26,13 +26,14 @@ def export_classifier(
     Parameters
     ----------
     classifier : estimator
-        Fitted on flattened images divided by 255.
+        Fitted on flattened images.
     shape : tuple of int
         Height and width of an image.
     output : {"probabilities", "label"}
         What the graph gives.
-    pixels : {"linear", "square_root"}
-        Whether it was fitted on the square roots of those.
+    pixels : {"linear", "square_root", "whole"}
+        Whether it was fitted on pixels divided by 255, on the square roots of those, or on pixels
+        as they are.
     """
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import FloatTensorType
@@ -45,6 +46,7 @@ def export_classifier(
         target_opset={"": OPSET, "ai.onnx.ml": 2},
     )
     _leave_out_zero_votes(graph)
+    _in_groups(graph)
     return _from_images(graph, shape, f"[n, {n_pixels}]", output, output, pixels)
 
 
@@ -71,6 +73,58 @@ def _leave_out_zero_votes(graph: onnx.ModelProto) -> None:
             kept = np.asarray(votes)[counted].tolist()
             del votes[:]
             votes.extend(kept)
+
+
+#: Trees that take a batch in turn: so many that their nodes stay in the caches of a core from one
+#: image to the next, and so few groups that a single image isn't held up.
+TREES_TOGETHER = 10
+
+
+def _in_groups(graph: onnx.ModelProto) -> None:
+    """Make groups of a forest's trees, each of which runs through a whole batch before the next.
+
+    A runtime takes image by image through all trees, and a large forest is fetched from the
+    memory anew for each. Two classes stay as they are, and so does what isn't a sum of votes.
+    """
+    body = graph.graph
+    for forest in [node for node in body.node if node.op_type == "TreeEnsembleClassifier"]:
+        known = {a.name: onnx.helper.get_attribute_value(a) for a in forest.attribute}
+        trees = np.asarray(known["nodes_treeids"])
+        n_trees, n_classes = trees.max() + 1, len(known["classlabels_int64s"])
+        is_sum = known["post_transform"] == b"NONE" and "base_values" not in known
+        if n_trees <= TREES_TOGETHER or n_classes == 2 or not is_sum:
+            continue
+        voters = np.asarray(known["class_treeids"])
+        groups = []
+        for first in range(0, n_trees, TREES_TOGETHER):
+            mine = {
+                "nodes_": (trees >= first) & (trees < first + TREES_TOGETHER),
+                "class_": (voters >= first) & (voters < first + TREES_TOGETHER),
+            }
+            parts = {
+                name.replace("class_", "target_"): np.asarray(values)[mine[name[:6]]]
+                for name, values in known.items()
+                if name[:6] in mine
+            }
+            for name in ("nodes_treeids", "target_treeids"):
+                parts[name] = parts[name] - first
+            groups.append(
+                onnx.helper.make_node(
+                    "TreeEnsembleRegressor",
+                    [forest.input[0]],
+                    [f"{forest.output[1]}_{first}"],
+                    domain=forest.domain,
+                    n_targets=n_classes,
+                    **{name: part.tolist() for name, part in parts.items()},
+                )
+            )
+        total = onnx.helper.make_node(
+            "Sum", [made for group in groups for made in group.output], [forest.output[1]]
+        )
+        at = list(body.node).index(forest)
+        nodes = [*body.node[:at], *groups, total, *body.node[at + 1 :]]
+        del body.node[:]
+        body.node.extend(nodes)
 
 
 def export_softmax(
@@ -292,7 +346,7 @@ def _from_images(
     name: str,
     pixels: str = "linear",
 ) -> onnx.ModelProto:
-    """Put the way from uint8 images to scaled pixels in front of a graph."""
+    """Put the way from uint8 images to rows of pixels in front of a graph."""
     height, width = shape
     sizes = [0, *(int(part) for part in takes.strip("[]").split(",")[1:])]
     front = onnx.parser.parse_model(f"""
@@ -301,7 +355,7 @@ def _from_images(
         {{
             numbers = Cast<to = 1>(X)
             white = Constant<value = float {{255.0}}>()
-            shares = Div(numbers, white)
+            shares = {"Identity(numbers)" if pixels == "whole" else "Div(numbers, white)"}
             bright = {"Sqrt" if pixels == "square_root" else "Identity"}(shares)
             shape = Constant<value = int64[{len(sizes)}] {{{", ".join(map(str, sizes))}}}>()
             front_pixels = Reshape(bright, shape)

@@ -123,7 +123,16 @@ def test_after_a_kill_the_next_repro_finishes_without_doing_anew_what_was_done(k
 class TestStudy:
     def test_every_model_learnt_something(self, study):
         models = metrics(study, "models")["models"]
-        assert list(models) == ["tiny", "small", "medium", "large", "narrow", "wide", "extra"]
+        assert list(models) == [
+            "tiny",
+            "slim",
+            "small",
+            "medium",
+            "large",
+            "narrow",
+            "wide",
+            "extra",
+        ]
         for scores in models.values():
             assert scores["accuracy"] > 0.6
             assert scores["energy_j"] > 0

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from eco import graphs, networks, pool, router
+from eco import networks, pool, router
 from eco.classifiers import flattened
 from eco.data import load_splits
 from eco.errors import FileError, ModelError
@@ -22,7 +22,7 @@ LEARNING = {
 SETTINGS = {
     "decision_tree": {"max_leaf_nodes": 40},
     "logistic_regression": {"C": 1.0, "max_iter": 50, "pixels": "square_root"},
-    "random_forest": {"n_estimators": 5, "min_samples_leaf": 2, "max_features": 0.1,
+    "random_forest": {"n_estimators": 25, "min_samples_leaf": 2, "max_features": 0.1,
                       "bootstrap": True},
     "mlp": {"units": [32, 16], "dropout": 0.1, **LEARNING},
     "cnn": {
@@ -101,25 +101,35 @@ def test_a_network_with_a_folded_stem_learns_too(digits, tmp_path):
 
 
 def votes(graph):
-    (forest,) = (n for n in graph.graph.node if n.op_type == "TreeEnsembleClassifier")
-    found = {a.name: np.array(a.floats or a.ints) for a in forest.attribute}
-    return [found[name] for name in graphs.VOTES]
+    """Number of trees, and the votes of their leaves, of each tree ensemble in a graph."""
+    for node in graph.graph.node:
+        found = {a.name: np.array(a.floats or a.ints) for a in node.attribute}
+        if "nodes_treeids" in found:
+            n_trees = len(set(found["nodes_treeids"].tolist()))
+            prefix = "class" if "class_ids" in found else "target"
+            parts = [found[f"{prefix}_{part}"] for part in ("treeids", "nodeids", "ids", "weights")]
+            yield n_trees, parts
 
 
-@pytest.mark.parametrize("kind", ["decision_tree", "random_forest"])
-def test_leaves_hold_the_votes_that_count_and_answer_as_scikit_learn_does(kind, digits, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "groups"), [("decision_tree", [1]), ("random_forest", [10, 10, 5])]
+)
+def test_leaves_hold_the_votes_that_count_and_answer_as_scikit_learn_does(
+    kind, groups, digits, tmp_path
+):
     model = pool.made(kind, SETTINGS[kind])
     model.fit(*digits["train"], *digits["tuning"], 42, print)
     graph = model.graph()
-    trees, nodes, classes, weights = votes(graph)
-    assert len(trees) == len(nodes) == len(classes) == len(weights)
-    assert (weights != 0).all()
-    assert len(weights) < 5 * len(set(zip(trees, nodes, strict=True))), "votes of 0 are kept"
+    assert [n_trees for n_trees, _ in votes(graph)] == groups
+    for _, (trees, nodes, classes, weights) in votes(graph):
+        assert len(trees) == len(nodes) == len(classes) == len(weights)
+        assert (weights != 0).all()
+        assert len(weights) < 5 * len(set(zip(trees, nodes, strict=True))), "votes of 0 are kept"
     path = tmp_path / "model.onnx"
     path.write_bytes(graph.SerializeToString())
     X = digits["test"].X
     p = Session(path, threads=1).in_batches(X)
-    assert np.abs(p - model.fitted.predict_proba(X.reshape(len(X), -1) / 255)).max() < 1e-6
+    assert np.abs(p - model.fitted.predict_proba(flattened(X, "whole"))).max() < 1e-6
 
 
 @pytest.mark.parametrize("kind", ["logistic_regression", "decision_tree", "random_forest"])
@@ -130,7 +140,7 @@ def test_of_two_classes_the_graph_answers_as_scikit_learn_does(kind, digits, tmp
     path = tmp_path / "model.onnx"
     path.write_bytes(model.graph().SerializeToString())
     p = Session(path, threads=1).in_batches(X)
-    rows = flattened(X, SETTINGS[kind].get("pixels", "linear"))
+    rows = flattened(X, model.pixels)
     assert np.abs(p - model.fitted.predict_proba(rows)).max() < 1e-5
 
 

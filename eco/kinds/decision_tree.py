@@ -8,6 +8,8 @@ from eco.classifiers import Classifier
 class Model(Classifier):
     """`sklearn.tree.DecisionTreeClassifier`."""
 
+    pixels = "whole"
+
     def __init__(self, max_leaf_nodes: int) -> None:
         self.max_leaf_nodes = max_leaf_nodes
 

@@ -8,6 +8,8 @@ from eco.classifiers import Classifier
 class Model(Classifier):
     """`sklearn.ensemble.RandomForestClassifier`."""
 
+    pixels = "whole"
+
     def __init__(
         self, n_estimators: int, min_samples_leaf: int, max_features: float, bootstrap: bool
     ) -> None:
