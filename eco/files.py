@@ -607,6 +607,6 @@ def _broken(path: Path, problem: str, stage: str) -> FileError:
 
 def _rebuild(path: Path, stage: str) -> str:
     return (
-        f"Bring back the last committed one with: git checkout {path} || dvc checkout {path}; "
-        f"or make it anew: dvc repro -f -s {stage}"
+        f"Bring back the last committed one with: git checkout HEAD -- {path} || "
+        f"dvc checkout {path}; or make it anew: dvc repro -f -s {stage}"
     )

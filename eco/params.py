@@ -463,7 +463,7 @@ def load(path: Path = PATH) -> Params:
     except FileNotFoundError:
         raise ParamsError(
             f"{path} does not exist in {Path.cwd()}. Run stages from the top of the repository, "
-            f"or get the file back with: git checkout {path}"
+            f"or get the file back with: git checkout HEAD -- {path}"
         ) from None
     except (YAMLError, ValueError, OSError) as error:  # ValueError: a date that there isn't
         raise ParamsError(f"{path} is not readable YAML: {error}\n{_undo(path)}") from None
@@ -479,7 +479,7 @@ def load(path: Path = PATH) -> Params:
 def _undo(path: Path) -> str:
     return (
         "Nothing was run, and the results on disk are those of the last good run. "
-        f"Mend the value, or go back to the committed settings with: git checkout {path}"
+        f"Mend the value, or go back to the committed settings with: git checkout HEAD -- {path}"
     )
 
 

@@ -327,9 +327,9 @@ class TestStudy:
         before = results()
         refused = run("dvc", "exp", "run", "-S", override, ok=False)
         assert told in refused.stdout + refused.stderr
-        assert "git checkout params.yaml" in refused.stdout + refused.stderr
+        assert "git checkout HEAD -- params.yaml" in refused.stdout + refused.stderr
         assert results() == before
-        run("git", "checkout", "-q", "params.yaml")
+        run("git", "checkout", "-q", "HEAD", "--", "params.yaml")
 
     def test_a_damaged_prediction_is_named_and_comes_back(self, run, study):
         path = study / "data/predictions/large.npz"
