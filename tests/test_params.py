@@ -76,7 +76,7 @@ REFUSED = [
     ("router.price", "high", "router.price must be", "got 'high'"),
     ("router.pixels", "cubed", "router.pixels", "'cubed'"),
     ("pool", ["tiny", "huge"], "pool must name models that have a section", "got huge"),
-    ("pool", ["tiny", "medium", "large"], "models must hold no section", "got slim, small"),
+    ("pool", ["tiny", "medium", "large"], "models must hold no section", "got slim"),
     ("pool", [], "pool", "at least one model"),
     ("pool", ["tiny", "tiny"], "pool", "repeats tiny"),
     ("models.router", {"kind": "decision_tree", "max_leaf_nodes": 3}, "models.router", "'router'"),
