@@ -37,7 +37,7 @@ RERUNS = [
     ),
     (
         "params.yaml",
-        "quantized:\n- small\n",
+        "quantized:\n- slim\n",
         "quantized:\n",
         QUANTIZATIONS | {"meter", "compare_formats"} | SHOWN,
     ),
@@ -63,7 +63,12 @@ RERUNS = [
     ("eco/scoring.py", '"""Scores', '"""About scores', EVALUATIONS | QUANTIZATIONS),
     ("eco/figures.py", '"""Pictures', '"""About pictures', {"compare", "draw_pool"}),
     ("eco/engine.py", '"""The strategies', '"""About the strategies', {"meter"}),
-    ("eco/kinds/mlp.py", '"""A multi', '"""The multi', {"train@large", "compare_formats"}),
+    (
+        "eco/kinds/mlp.py",
+        '"""A multi',
+        '"""The multi',
+        {"train@slim", "train@large", "compare_formats"},
+    ),
     ("eco/report.js", "const ", "const  ", {"report"}),
     ("README.md", "#", "##", set()),
 ]
@@ -123,16 +128,7 @@ def test_after_a_kill_the_next_repro_finishes_without_doing_anew_what_was_done(k
 class TestStudy:
     def test_every_model_learnt_something(self, study):
         models = metrics(study, "models")["models"]
-        assert list(models) == [
-            "tiny",
-            "slim",
-            "small",
-            "medium",
-            "large",
-            "narrow",
-            "wide",
-            "extra",
-        ]
+        assert list(models) == POOL
         for scores in models.values():
             assert scores["accuracy"] > 0.6
             assert scores["energy_j"] > 0
