@@ -24,6 +24,9 @@ LOSSES = (0.0, 0.5, 1.0, 2.0)
 RETENTION = 0.95
 RULES = ("single tolerance", "budgeted search", "agreement voting")
 
+#: Points of a drawn frontier; all of them are in data/frontier.json.
+CURVE_POINTS = 120
+
 
 def main() -> None:
     """Write metrics/frontier.json, and the rows of the plots that need no chosen thresholds."""
@@ -106,7 +109,9 @@ def main() -> None:
         accuracy = np.array([right[samples, by].mean() for by, _ in ran])
         share = np.array([(r @ energy_j).mean() for _, r in ran]) / energy_j[-1]
         strategy = "tuned frontier" if rule == "accuracy" else rule
-        curves[strategy] = list(zip(accuracy.tolist(), share.tolist(), strict=True))
+        drawn = np.linspace(0, len(ran) - 1, min(len(ran), CURVE_POINTS)).round().astype(int)
+        pairs = zip(accuracy[drawn].tolist(), share[drawn].tolist(), strict=True)
+        curves[strategy] = list(pairs)
         area = mean_accuracy_over_energy(share, accuracy)
         metrics.setdefault("mean_accuracy_over_log_energy_0_01_to_1", {})[rule] = area
     active = [pool.index(model) for model in chain.active_models]
