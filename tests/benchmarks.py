@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from ruamel.yaml import YAML
 
-from eco import files, params, tuning
+from eco import files, graphs, params, tuning
 from eco.cascading import cascade, cascade_energy_j, run_cascade
 from eco.certification import resplit_violations
 from eco.confidence import confidence, correct
@@ -22,6 +22,7 @@ from eco.engine import Cascade
 from eco.estimators import CascadeClassifier
 from eco.inference import Session
 from eco.intervals import Readings
+from eco.quantization import quantized
 from eco.scoring import operating_point
 from tests.conftest import clone
 
@@ -103,10 +104,11 @@ def engine() -> None:
 
 
 def per_sample_loop() -> None:
-    """The cascade of this pool against a loop that asks native models image by image.
+    """The engine against a loop that asks native models image by image, with the same thresholds.
 
-    The loop is the original study's way: its models, trained shortly on part of the images, its
-    thresholds, one call of `predict_proba` or of the network per image and model.
+    The loop is the original study's way: its models, trained shortly on part of the images, one
+    call of `predict_proba` or of the network per image and model. The engine runs the very same
+    models as graphs, and the cascade of this pool.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras
@@ -149,16 +151,34 @@ def per_sample_loop() -> None:
             if model(x).max() >= threshold:
                 break
     theirs = 300 / (time.perf_counter() - begin)
-    names = ["tiny", "medium", "large", settings.pool[-1]]
-    ours = Cascade([Session(files.model_path(name), 1) for name in names], thresholds)
-    ours(X_test[:256])
-    begin = time.perf_counter()
-    ours(X_test)
-    speed = len(X_test) / (time.perf_counter() - begin)
-    print(
-        f"thresholds {thresholds}: {speed:,.0f} images a second by the engine, {theirs:,.0f} by a "
-        f"loop over images and native models: {speed / theirs:,.0f} times"
-    )
+    shape, some = X.shape[1:], X[:1000]
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, f"{position}.onnx") for position in range(len(asked))]
+        exported = (
+            graphs.export_classifier(tree, shape, "probabilities"),
+            graphs.export_classifier(forest, shape, "probabilities"),
+            quantized(graphs.export_network(mlp), some),
+            quantized(graphs.export_network(cnn), some),
+        )
+        for path, graph in zip(paths, exported, strict=True):
+            path.write_bytes(graph.SerializeToString())
+        names = ["tiny", "medium", "large", settings.pool[-1]]
+        sessions = {
+            "the same models": [Session(path, 1) for path in paths],
+            "this pool's": [Session(files.model_path(name), 1) for name in names],
+        }
+    for whose, models in sessions.items():
+        ours = Cascade(models, thresholds)
+        ours(X_test[:256])
+        begin = time.perf_counter()
+        answers = ours(X_test)
+        speed = len(X_test) / (time.perf_counter() - begin)
+        asks = answers.ran.sum(axis=1).mean()
+        print(
+            f"thresholds {thresholds}, {whose}: {speed:,.0f} images a second by the engine "
+            f"({asks:.2f} models an image), {theirs:,.0f} by a loop over images and native models: "
+            f"{speed / theirs:,.0f} times"
+        )
 
 
 def peer() -> None:

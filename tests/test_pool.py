@@ -200,14 +200,14 @@ def test_a_folded_stem_sees_every_pixel_and_each_once(shape):
 
     from eco.kinds import cnn
 
-    pixels = keras.Input((*shape, 1))
-    X = np.arange(1, np.prod(shape) + 1, dtype=np.float32).reshape(1, *shape, 1)
+    pixels = keras.Input(shape)
+    X = np.arange(1, np.prod(shape) + 1, dtype=np.float32).reshape(1, *shape)
     folded = np.asarray(keras.Model(pixels, cnn._folded(pixels))(X))
     height, width = shape
     assert folded.shape == (1, -(-height // 2), -(-width // 2), 4)
     assert sorted(folded[folded > 0]) == sorted(X.ravel()), "a pixel is lost or there twice"
-    below, right = X[0, 1 % height, 0, 0] if height > 1 else 0, X[0, 0, 1, 0]
-    assert folded[0, 0, 0, :3].tolist() == [X[0, 0, 0, 0], right, below]
+    below, right = X[0, 1 % height, 0] if height > 1 else 0, X[0, 0, 1]
+    assert folded[0, 0, 0, :3].tolist() == [X[0, 0, 0], right, below]
 
 
 def test_shifts_move_an_image_and_keep_its_ink_inside_the_margin():

@@ -12,9 +12,10 @@ class Model(Network):
     Parameters
     ----------
     stem : {"pooled", "folded"}
-        How the first convolution halves the image: over all pixels, and the largest of every
-        2 x 2 is kept; or over every 2 x 2 pixels as four channels of one (space-to-depth, as in
-        Ridnik et al. 2021, "TResNet"), which costs less energy and some accuracy.
+        How the first convolution halves the image: 3 x 3 over all pixels, and the largest of
+        every 2 x 2 is kept; or 2 x 2 over every 2 x 2 pixels as four channels of one
+        (space-to-depth, as in Ridnik et al. 2021, "TResNet"), which costs less energy and some
+        accuracy.
     stem_filters : int
     filters, strides : sequences of int
         Of each residual block of two convolutions of 3 x 3.
@@ -39,11 +40,11 @@ class Model(Network):
         import keras
         from keras import layers
 
-        x = keras.ops.expand_dims(pixels, axis=-1)
         if self.stem == "pooled":
+            x = keras.ops.expand_dims(pixels, axis=-1)
             x = layers.MaxPooling2D(2)(layers.ReLU()(convolved(x, self.stem_filters, 3)))
         else:
-            x = layers.ReLU()(convolved(_folded(x), self.stem_filters, 3))
+            x = layers.ReLU()(convolved(_folded(pixels), self.stem_filters, 2))
         for filters, stride in zip(self.filters, self.strides, strict=True):
             changes_shape = stride > 1 or filters != x.shape[-1]
             shortcut = convolved(x, filters, 1, stride) if changes_shape else x
@@ -54,13 +55,14 @@ class Model(Network):
         return keras.Model(pixels, answer(x))
 
 
-def _folded(x: Any) -> Any:
+def _folded(pixels: Any) -> Any:
     """Every 2 x 2 pixels as the channels of one; an odd height or width gets a black edge."""
     from keras import layers
 
-    _, height, width, channels = x.shape
-    if height % 2 or width % 2:
-        x = layers.ZeroPadding2D(((0, height % 2), (0, width % 2)))(x)
+    _, height, width = pixels.shape
     rows, columns = -(-height // 2), -(-width // 2)
-    x = layers.Reshape((rows, 2, columns, 2 * channels))(x)
-    return layers.Reshape((rows, columns, 4 * channels))(layers.Permute((1, 3, 2, 4))(x))
+    if height % 2 or width % 2:
+        x = layers.Reshape((height, width, 1))(pixels)
+        pixels = layers.ZeroPadding2D(((0, height % 2), (0, width % 2)))(x)
+    x = layers.Permute((1, 3, 2, 4))(layers.Reshape((rows, 2, columns, 2))(pixels))
+    return layers.Reshape((rows, columns, 4))(x)
