@@ -6,6 +6,7 @@ in `eco.cascading` and `eco.routing` does on stored probabilities, which are rou
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -225,18 +226,25 @@ def _asked(
         largest = np.float32(max(row))
     else:
         # A matrix product and a transposed copy: along short rows NumPy takes far longer.
-        totals = p @ np.ones(p.shape[1], np.float32)
-        fits = bool(abs(totals - 1).max() <= ROUNDING and p.min() >= -ROUNDING)
+        totals = p @ _ones(p.shape[1])
+        fits = bool(
+            totals.max() <= 1 + ROUNDING and totals.min() >= 1 - ROUNDING and p.min() >= -ROUNDING
+        )
         largest = np.ascontiguousarray(p.T).max(axis=0)
     if not fits:  # NaN fits nothing
         _refuse(p, position)
     if signal != "max_probability":
         return p, confidence(p.round(4)[:, None], signal)[:, 0]
     # The largest of rounded numbers is the largest one, rounded.
-    rounded = largest.round(4)
     if n_samples == 1:
-        return p, np.array([min(round(float(rounded), 4), 1.0)])
-    return p, np.minimum(rounded.astype(np.float64).round(4), 1.0)
+        return p, np.array([min(round(float(largest.round(4)), 4), 1.0)])
+    # In half the time of `round`, which would be called in float32 and in float64.
+    return p, np.minimum(np.rint(largest * np.float32(1e4)).astype(np.float64) / 1e4, 1.0)
+
+
+@cache
+def _ones(n_classes: int) -> Array:
+    return np.ones(n_classes, np.float32)
 
 
 def _refuse(p: Array, position: int) -> None:
