@@ -279,7 +279,10 @@ def _runner(
         n_classes = run(np.zeros((1, *shape), np.uint8)).probabilities.shape[1]
     except FileError as error:
         size = " x ".join(map(str, shape))
-        raise DataError(f"{given} has images of {size}, which can't be answered: {error}") from None
+        raise DataError(
+            f"{given} has images of {size}, which these models don't take: give images of the size "
+            f"that they learnt from, or train them on such images (data.path). {error}"
+        ) from None
     class_names = files.load_class_names(settings.data.name)
     if len(class_names) != n_classes:
         raise FileError(

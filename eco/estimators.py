@@ -825,7 +825,14 @@ class RoutingClassifier(_Strategy):
 
     def _fitted_router(self, given: Any, right: Array) -> Any:
         if self.router is not None:
-            return clone(self.router).fit(given, right.astype(int))
+            try:
+                return clone(self.router).fit(given, right.astype(int))
+            except ValueError as error:
+                raise ValueError(
+                    f"router, {self.router}, must learn {right.shape[1]} targets at once, for each "
+                    "estimator whether it is right, and can't. Give a multi-label classifier, such "
+                    f"as sklearn.multiclass.OneVsRestClassifier makes. It says: {error}"
+                ) from error
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the epochs are chosen

@@ -225,7 +225,9 @@ def _idx(stream: IO[bytes], name: str, size: int | None) -> _Column:
 
 def _check_images(X: _Column) -> None:
     found = f"{X.name} {WANTED}; got {X.dtype} of shape {X.shape}"
-    if len(X.shape) != 3 or min(X.shape) == 0:
+    if 0 in X.shape:
+        raise DataError(f"{found}. It is empty: see what saved it")
+    if len(X.shape) != 3:
         raise DataError(f"{found}. Mend it with reshape: (28, 28) for one image is (1, 28, 28)")
     if math.prod(X.shape[1:]) > MAX_PIXELS:
         raise DataError(f"{found}: no image is that large, so its header is damaged")
@@ -234,7 +236,8 @@ def _check_images(X: _Column) -> None:
     if X.dtype.kind in "fc":
         _check_size(X)
         _check_finite(X, found)
-    raise DataError(f"{found}. Pixels go from 0 to 255: scale them, and save X.astype('uint8')")
+    first = "if these do, " if X.dtype.kind in "iu" else "scale them, and "
+    raise DataError(f"{found}. Pixels go from 0 to 255: {first}save X.astype('uint8')")
 
 
 def _check_finite(X: _Column, found: str) -> None:

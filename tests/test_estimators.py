@@ -641,6 +641,10 @@ class TestBadInput:
             ({"router_energy": None}, "router_energy must be given"),
             ({"energies": "cpu_time"}, "router_energy must be given.*only there"),
             ({"router": LinearSVC()}, "'router' parameter"),
+            (
+                {"router": LogisticRegression()},
+                r"router, LogisticRegression\(\), must learn 2 targets .* multi-label classifier",
+            ),
             ({"router": Crooked([1.0])}, "must give 2 probabilities per sample.*shape"),
             (
                 {"price": "tuned", "energy_budget": 0.001},
