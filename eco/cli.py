@@ -109,6 +109,13 @@ def main() -> None:
     show_default=True,
     help="Images answered at a time; as many again are read ahead.",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Cores that answer side by side: the same answers, sooner.",
+)
 @click.option("--compare", is_flag=True, help="Run the last model as well, for the accuracy lost.")
 def predict(
     given: str,
@@ -116,6 +123,7 @@ def predict(
     output: Path | None,
     labels: Path | None,
     batch_size: int,
+    workers: int,
     compare: bool,
 ) -> None:
     """Answer the images of INPUT, and say what that cost.
@@ -132,7 +140,7 @@ def predict(
         results.check_output(output, [read, *([labels] if labels else [])])
     chosen = _named(settings, strategy)
     with _opened(given, labels, settings.data.name) as source:
-        runner = _runner(settings, chosen, given, source.shape)
+        runner = _runner(settings, chosen, given, source.shape, workers)
         reference = _reference(settings, given, source, compare)
         names = Names(runner.class_names, chosen.models)
         total = _Totals(np.zeros(len(chosen.models), np.int64))
@@ -252,10 +260,15 @@ def _session(settings: params.Params) -> Callable[[str], "Model"]:
 
 
 def _runner(
-    settings: params.Params, chosen: "Strategy", given: str, shape: tuple[int, ...]
+    settings: params.Params,
+    chosen: "Strategy",
+    given: str,
+    shape: tuple[int, ...],
+    workers: int,
 ) -> _Runner:
     """Load a strategy, and see on a black image that it takes such images at all."""
     from eco import strategies
+    from eco.engine import OnWorkers
 
     pool, batch_size = settings.pool, settings.energy.batch_size
     pool_j = files.load_energy(files.ENERGY, pool, batch_size, "benchmark")
@@ -266,7 +279,9 @@ def _runner(
         asked = (files.ROUTER_ENERGY, [chosen.router], batch_size, "benchmark_router")
         router_j = float(files.load_energy(*asked)[0])
     probe, signal = settings.router.probe, settings.cascading.confidence
-    loaded = strategies.loaded(chosen, _session(settings), pool_j, pool, probe, signal)
+    loaded = OnWorkers(
+        strategies.loaded(chosen, _session(settings), pool_j, pool, probe, signal), workers
+    )
 
     def run(X: Array) -> "Answers":
         try:

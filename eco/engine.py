@@ -6,7 +6,9 @@ in `eco.cascading` and `eco.routing` does on stored probabilities, which are rou
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -202,6 +204,42 @@ class Routing:
         return _asked(self._models[position], position, X, which, self._signal, self._call_size)
 
 
+class OnWorkers:
+    """A strategy on several cores: each worker answers a part of the samples.
+
+    Samples don't affect each other, so the answers are the same, and so is the work to be done:
+    it is over sooner. What a model does outside Python (as ONNX Runtime does) runs side by side.
+
+    Parameters
+    ----------
+    run : callable
+        A `Cascade` or a `Routing`.
+    workers : int
+        Threads. Fewer are used where there would be less than one call for each.
+    call_size : int
+        Samples of one call at most.
+    """
+
+    def __init__(
+        self, run: Callable[[Any], Answers], workers: int, call_size: int = CALL_SIZE
+    ) -> None:
+        self._run = run
+        self._workers = workers
+        self._call_size = call_size
+
+    def __call__(self, X: Any) -> Answers:
+        """Answer a batch of samples; raises what the strategy raises."""
+        n_calls = -(-len(X) // self._call_size)
+        workers = min(self._workers, n_calls)
+        if workers <= 1:
+            return self._run(X)
+        # Whole calls each, so that no worker ends on a short one that another could have filled.
+        ends = np.linspace(0, n_calls, workers + 1).round().astype(int) * self._call_size
+        parts = [X[start:end] for start, end in pairwise(ends.tolist())]
+        with ThreadPoolExecutor(workers) as threads:
+            return Answers(*map(np.concatenate, zip(*threads.map(self._run, parts), strict=True)))
+
+
 def _asked(
     model: Model, position: int, X: Array, which: Array | None, signal: Signal, call_size: int
 ) -> tuple[Array, Array]:
@@ -238,7 +276,7 @@ def _asked(
     # The largest of rounded numbers is the largest one, rounded.
     if n_samples == 1:
         return p, np.array([min(round(float(largest.round(4)), 4), 1.0)])
-    # In half the time of `round`, which would be called in float32 and in float64.
+    # In two thirds of the time of `round`, which would be called in float32 and in float64.
     return p, np.minimum(np.rint(largest * np.float32(1e4)).astype(np.float64) / 1e4, 1.0)
 
 
@@ -248,8 +286,7 @@ def _ones(n_classes: int) -> Array:
 
 
 def _refuse(p: Array, position: int) -> None:
-    off = (abs(p.sum(axis=1) - 1) <= ROUNDING) & (p.min(axis=1) >= -ROUNDING)
-    row = int(np.flatnonzero(~off)[0])
+    row = int(np.maximum(abs(p.sum(axis=1) - 1), -p.min(axis=1)).argmax())  # the first NaN, if any
     raise ModelError(
         f"model {position} must give probabilities, rows of numbers from 0 to 1 that sum to 1; "
         f"row {row} is {p[row].astype(np.float64).round(4).tolist()}. Give it a predict_proba, or "

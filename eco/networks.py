@@ -261,6 +261,19 @@ def convolved(x: Any, filters: int, size: int, stride: int = 1) -> Any:
     return _batch_normalization()()(x)
 
 
+def folded(pixels: Any) -> Any:
+    """Every 2 x 2 pixels as the channels of one; an odd height or width gets a black edge."""
+    from keras import layers
+
+    _, height, width = pixels.shape
+    rows, columns = -(-height // 2), -(-width // 2)
+    if height % 2 or width % 2:
+        x = layers.Reshape((height, width, 1))(pixels)
+        pixels = layers.ZeroPadding2D(((0, height % 2), (0, width % 2)))(x)
+    x = layers.Permute((1, 3, 2, 4))(layers.Reshape((rows, 2, columns, 2))(pixels))
+    return layers.Reshape((rows, columns, 4))(x)
+
+
 @cache
 def _batch_normalization() -> Any:
     import tensorflow as tf

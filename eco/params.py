@@ -156,14 +156,34 @@ class MLP(Network):
     dropout: Fraction
 
 
-class CNN(Network):
+class Convolutional(Network):
+    """Filters and strides of a convolutional network."""
+
+    filters: Annotated[list[Count], Field(min_length=1)]
+    strides: list[Annotated[int, Field(ge=1, le=4)]]
+
+    @model_validator(mode="after")
+    def _one_stride_for_each(self) -> Self:
+        if len(self.strides) != len(self.filters):
+            raise ValueError(
+                f"must have one of strides for each of its {len(self.filters)} filters, "
+                f"got {self.strides}"
+            )
+        return self
+
+
+class StridedCNN(Convolutional):
+    """Settings of the plain convolutional network."""
+
+    kind: Literal["strided_cnn"]
+
+
+class CNN(Convolutional):
     """Settings of the residual convolutional network."""
 
     kind: Literal["cnn"]
     stem: Literal["pooled", "folded"]
     stem_filters: Count
-    filters: Annotated[list[Count], Field(min_length=1)]
-    strides: list[Annotated[int, Field(ge=1, le=4)]]
     small_epochs: Annotated[int, Field(ge=0)]
 
     @model_validator(mode="after")
@@ -180,15 +200,6 @@ class CNN(Network):
             raise ValueError(
                 "must have small_epochs 0 with stem folded, whose layers fit one size of image, "
                 f"got {self.small_epochs}"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _one_stride_per_block(self) -> Self:
-        if len(self.strides) != len(self.filters):
-            raise ValueError(
-                f"must have one of strides for each of its {len(self.filters)} filters, "
-                f"got {self.strides}"
             )
         return self
 
@@ -216,6 +227,7 @@ SCHEMAS = {
     "logistic_regression": LogisticRegression,
     "random_forest": RandomForest,
     "mlp": MLP,
+    "strided_cnn": StridedCNN,
     "cnn": CNN,
 }
 #: Kinds that branch instead of multiplying: integers would change nothing.
@@ -232,6 +244,7 @@ Model = Annotated[
     | Annotated[LogisticRegression, Tag("logistic_regression")]
     | Annotated[RandomForest, Tag("random_forest")]
     | Annotated[MLP, Tag("mlp")]
+    | Annotated[StridedCNN, Tag("strided_cnn")]
     | Annotated[CNN, Tag("cnn")]
     | Annotated[OwnKind, Tag("own")],
     Discriminator(_schema),

@@ -61,7 +61,7 @@ def quantized(graph: onnx.ModelProto, X: Array) -> onnx.ModelProto:
     if end != "Softmax":
         raise ModelError(
             "a model computes with 8-bit integers only if its graph ends in a softmax of its "
-            f"scores, as those of logistic_regression, mlp and cnn do; this one ends in {end}"
+            f"scores, as those of logistic_regression and of networks do; this one ends in {end}"
         )
     with tempfile.TemporaryDirectory() as folder:
         before, after = Path(folder, "before.onnx"), Path(folder, "after.onnx")
@@ -247,7 +247,9 @@ def _mean_products(
     for field, content in (("node", [*before, under]), ("output", [answer])):
         body.ClearField(field)
         getattr(body, field).extend(content)
-    session = onnxruntime.InferenceSession(cut.SerializeToString())
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors: it would warn of each weight that was cut off
+    session = onnxruntime.InferenceSession(cut.SerializeToString(), options)
     products, places = np.zeros((n_weights, n_weights)), 0
     for at in range(0, len(X), BATCH_SIZE):
         (seen,) = session.run(None, {body.input[0].name: X[at : at + BATCH_SIZE]})

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from eco import files, graphs, params, tuning
 from eco.cascading import cascade, cascade_energy_j, run_cascade
 from eco.certification import resplit_violations
 from eco.confidence import confidence, correct
-from eco.engine import Cascade
+from eco.engine import Cascade, OnWorkers
 from eco.estimators import CascadeClassifier
 from eco.inference import Session
 from eco.intervals import Readings
@@ -108,7 +109,7 @@ def per_sample_loop() -> None:
 
     The loop is the original study's way: its models, trained shortly on part of the images, one
     call of `predict_proba` or of the network per image and model. The engine runs the very same
-    models as graphs, and the cascade of this pool.
+    models as graphs, and the cascade of this pool; on one core and on all.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras
@@ -144,13 +145,14 @@ def per_sample_loop() -> None:
     thresholds = [0.9, 0.8, 0.7, 0.0]
     for model in asked:
         model(scaled[:1])
-    begin = time.perf_counter()
-    for one in X_test[:300]:
-        x = (one / 255.0).astype(np.float32)[None]
-        for model, threshold in zip(asked, thresholds, strict=True):
-            if model(x).max() >= threshold:
-                break
-    theirs = 300 / (time.perf_counter() - begin)
+
+    def loop(X: np.ndarray) -> None:
+        for one in X:
+            x = (one / 255.0).astype(np.float32)[None]
+            for model, threshold in zip(asked, thresholds, strict=True):
+                if model(x).max() >= threshold:
+                    break
+
     shape, some = X.shape[1:], X[:1000]
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder, f"{position}.onnx") for position in range(len(asked))]
@@ -167,18 +169,28 @@ def per_sample_loop() -> None:
             "the same models": [Session(path, 1) for path in paths],
             "this pool's": [Session(files.model_path(name), 1) for name in names],
         }
+    cores = os.cpu_count() or 1
     for whose, models in sessions.items():
-        ours = Cascade(models, thresholds)
-        ours(X_test[:256])
-        begin = time.perf_counter()
-        answers = ours(X_test)
-        speed = len(X_test) / (time.perf_counter() - begin)
-        asks = answers.ran.sum(axis=1).mean()
-        print(
-            f"thresholds {thresholds}, {whose}: {speed:,.0f} images a second by the engine "
-            f"({asks:.2f} models an image), {theirs:,.0f} by a loop over images and native models: "
-            f"{speed / theirs:,.0f} times"
-        )
+        cascade = Cascade(models, thresholds)
+        asks = cascade(X_test).ran.sum(axis=1).mean()
+        print(f"thresholds {thresholds}, {whose}, {asks:.2f} models an image:")
+        for workers in sorted({1, cores}):
+            ours = OnWorkers(cascade, workers)
+            pairs = [(speed(ours, X_test), speed(loop, X_test[:300])) for _ in range(RUNS)]
+            engines, loops = (statistics.median(side) for side in zip(*pairs, strict=True))
+            ratios = sorted(engine / loop for engine, loop in pairs)
+            print(
+                f"  {workers} workers: {engines:,.0f} images a second by the engine, {loops:,.0f} "
+                f"by a loop over images and native models: {statistics.median(ratios):,.0f} times "
+                f"(from {ratios[0]:,.0f} to {ratios[-1]:,.0f})"
+            )
+
+
+def speed(run: Callable[[np.ndarray], object], X: np.ndarray) -> float:
+    """Images a second, once."""
+    begin = time.perf_counter()
+    run(X)
+    return len(X) / (time.perf_counter() - begin)
 
 
 def peer() -> None:

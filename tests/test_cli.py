@@ -225,7 +225,7 @@ def test_predicting_gives_the_same_from_and_to_every_form_of_file(
     (tmp_path / "y-ubyte").write_bytes(idx(y))
     labels = ["--labels", "y-ubyte", "--compare"] if given == "X-ubyte" else []
     out = tmp_path / f"out{suffix}"
-    result = eco("predict", given, "-o", out, "--batch-size", batch_size, *labels)
+    result = eco("predict", given, "-o", out, "--batch-size", batch_size, "--workers", 2, *labels)
     assert rows_of(out) == expected(here, "chosen")
     assert ("accuracy" in result.stdout) is (given != "X.npy")
     assert ("points lost" in result.stdout) is (given == "X-ubyte")

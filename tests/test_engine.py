@@ -1,5 +1,7 @@
 """The engine against the arithmetic on stored probabilities, and against models that misbehave."""
 
+from threading import Barrier
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from eco.cascading import run_cascade
 from eco.confidence import confidence, predictions
-from eco.engine import Cascade, Routing
+from eco.engine import Cascade, OnWorkers, Routing
 from eco.errors import ModelError
 from eco.routing import Policy, going_on, routed_ran, run_policy
 
@@ -115,6 +117,37 @@ def test_rows_that_are_no_probabilities_are_named(row, told):
     X[2, 0] = row
     with pytest.raises(ModelError, match=told):
         Cascade([Identity(0), Identity(1)], [0.5, 0.0])(X)
+
+
+@given(st.integers(0, 5), st.integers(1, 60), st.integers(1, 9), st.integers(1, 20))
+@settings(deadline=None)
+def test_workers_answer_as_one_does(seed, n, workers, call_size):
+    X = samples(seed, n)
+    models = [Identity(i) for i in range(3)]
+    cascade = Cascade(models, [0.8, 0.7, 0.0], call_size=call_size)
+    alone, together = cascade(X), OnWorkers(cascade, workers, call_size)(X)
+    for one, other in zip(alone, together, strict=True):
+        assert one.dtype == other.dtype
+        assert np.array_equal(one, other)
+
+
+def test_workers_run_side_by_side():
+    meeting = Barrier(2, timeout=10)
+
+    def model(X):
+        meeting.wait()  # which one worker alone would never leave
+        return np.tile([0.6, 0.4], (len(X), 1))
+
+    answers = OnWorkers(Cascade([model], [0.0], call_size=10), 2, 10)(np.zeros((20, 2, 2)))
+    assert len(answers.labels) == 20
+
+
+def test_what_a_worker_meets_is_told():
+    def model(X):
+        return np.full((len(X), 2), np.nan)
+
+    with pytest.raises(ModelError, match="probabilities"):
+        OnWorkers(Cascade([model], [0.0]), 2)(np.zeros((600, 2, 2)))
 
 
 @pytest.mark.parametrize("shape", [(5,), (4, 3), (5, 1), (5, 2, 2)])

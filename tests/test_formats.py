@@ -32,6 +32,7 @@ SETTINGS = {
     },
     "logistic_regression": {"C": 1.0, "max_iter": 300, "pixels": "square_root"},
     "mlp": {"units": [32, 16], "dropout": 0.1, "epochs": 8, **LEARNING},
+    "strided_cnn": {"filters": [8, 16], "strides": [1, 2], "epochs": 8, **LEARNING},
     "cnn": {
         "stem": "folded",
         "stem_filters": 8,
@@ -41,7 +42,7 @@ SETTINGS = {
         **LEARNING,
     },
 }
-NETWORKS = ("mlp", "cnn")
+NETWORKS = ("mlp", "strided_cnn", "cnn")
 SEED = 42
 
 
@@ -77,6 +78,7 @@ def test_each_kind_has_its_formats(offered):
         "random_forest": {formats.SKLEARN} | onnx,
         "logistic_regression": {formats.SKLEARN} | both,
         "mlp": keras | both | lite,
+        "strided_cnn": keras | both | lite,
         "cnn": keras | both | lite,
     }
 

@@ -109,6 +109,7 @@ REFUSED = [
     ("quantized", ["huge"], "quantized must name", "got huge"),
     ("energy.drift", 1.0, "energy.drift", "got 1.0"),
     ("models.extra.strides", [1], "models.extra", "strides"),
+    ("models.shallow.strides", [1], "models.shallow", "strides"),
     (
         "models.more",
         {"kind": "decision_tree", "targets": "hard", "max_leaf_nodes": 3},

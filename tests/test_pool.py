@@ -25,6 +25,7 @@ SETTINGS = {
     "random_forest": {"n_estimators": 25, "min_samples_leaf": 2, "max_features": 0.1,
                       "bootstrap": True},
     "mlp": {"units": [32, 16], "dropout": 0.1, **LEARNING},
+    "strided_cnn": {"filters": [8, 16], "strides": [1, 2], **LEARNING},
     "cnn": {
         "stem": "pooled", "stem_filters": 8, "filters": [8, 16], "strides": [1, 2],
         "small_epochs": 2, **LEARNING,
@@ -198,11 +199,9 @@ def test_another_seed_gives_another_model(kind, digits):
 def test_a_folded_stem_sees_every_pixel_and_each_once(shape):
     import keras
 
-    from eco.kinds import cnn
-
     pixels = keras.Input(shape)
     X = np.arange(1, np.prod(shape) + 1, dtype=np.float32).reshape(1, *shape)
-    folded = np.asarray(keras.Model(pixels, cnn._folded(pixels))(X))
+    folded = np.asarray(keras.Model(pixels, networks.folded(pixels))(X))
     height, width = shape
     assert folded.shape == (1, -(-height // 2), -(-width // 2), 4)
     assert sorted(folded[folded > 0]) == sorted(X.ravel()), "a pixel is lost or there twice"

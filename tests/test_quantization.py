@@ -16,6 +16,7 @@ LEARNING = {
 SETTINGS = {
     "logistic_regression": {"C": 1.0, "max_iter": 100, "pixels": "linear"},
     "mlp": {"units": [64, 32], "dropout": 0.1, **LEARNING},
+    "strided_cnn": {"filters": [16, 32], "strides": [1, 2], **LEARNING},
     "cnn": {
         "stem": "pooled",
         "stem_filters": 16,

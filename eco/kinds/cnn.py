@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from eco.networks import Network, convolved
+from eco.networks import Network, convolved, folded
 
 
 class Model(Network):
@@ -44,7 +44,7 @@ class Model(Network):
             x = keras.ops.expand_dims(pixels, axis=-1)
             x = layers.MaxPooling2D(2)(layers.ReLU()(convolved(x, self.stem_filters, 3)))
         else:
-            x = layers.ReLU()(convolved(_folded(pixels), self.stem_filters, 2))
+            x = layers.ReLU()(convolved(folded(pixels), self.stem_filters, 2))
         for filters, stride in zip(self.filters, self.strides, strict=True):
             changes_shape = stride > 1 or filters != x.shape[-1]
             shortcut = convolved(x, filters, 1, stride) if changes_shape else x
@@ -53,16 +53,3 @@ class Model(Network):
         x = layers.GlobalAveragePooling2D()(x)
         answer = layers.Dense(n_classes, activation="softmax", dtype="float32")
         return keras.Model(pixels, answer(x))
-
-
-def _folded(pixels: Any) -> Any:
-    """Every 2 x 2 pixels as the channels of one; an odd height or width gets a black edge."""
-    from keras import layers
-
-    _, height, width = pixels.shape
-    rows, columns = -(-height // 2), -(-width // 2)
-    if height % 2 or width % 2:
-        x = layers.Reshape((height, width, 1))(pixels)
-        pixels = layers.ZeroPadding2D(((0, height % 2), (0, width % 2)))(x)
-    x = layers.Permute((1, 3, 2, 4))(layers.Reshape((rows, 2, columns, 2))(pixels))
-    return layers.Reshape((rows, columns, 4))(x)
