@@ -1,5 +1,6 @@
 """A convolutional network that is over after a few strides."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,5 +35,7 @@ class Model(Network):
         x = folded(pixels)
         for filters, stride in zip(self.filters, self.strides, strict=True):
             x = layers.ReLU()(convolved(x, filters, 3, stride))
+        # Flatten would be exported with arithmetic on shapes, to be done at every call.
+        x = keras.ops.reshape(x, (-1, math.prod(x.shape[1:])))
         answer = layers.Dense(n_classes, activation="softmax", dtype="float32")
-        return keras.Model(pixels, answer(layers.Flatten()(x)))
+        return keras.Model(pixels, answer(x))
