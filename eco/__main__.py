@@ -1,5 +1,10 @@
 """`python -m eco`: see `eco.cli`."""
 
-from eco.cli import main
+import sys
+
+try:
+    from eco.cli import main
+except KeyboardInterrupt:  # before `eco.cli` can say so itself
+    sys.exit(130)
 
 main(prog_name="eco")
