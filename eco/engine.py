@@ -297,10 +297,16 @@ def _refuse(p: Array, position: int) -> None:
 def _in_calls(model: Model, X: Array, which: Array | None, call_size: int) -> Array:
     n_samples = len(X) if which is None else len(which)
     if n_samples <= call_size:
-        return np.asarray(model(X if which is None else X[which]))
+        return np.asarray(model(X if which is None else _gathered(X, which)))
     calls = [slice(start, start + call_size) for start in range(0, n_samples, call_size)]
     # Samples are gathered call by call: no copy of all of them is ever held.
-    return np.concatenate([np.asarray(model(X[c if which is None else which[c]])) for c in calls])
+    given = (X[c] if which is None else _gathered(X, which[c]) for c in calls)
+    return np.concatenate([np.asarray(model(some)) for some in given])
+
+
+def _gathered(X: Any, which: Array) -> Any:
+    # Of whole images `take` makes a copy in half the time.
+    return X.take(which, axis=0) if isinstance(X, np.ndarray) else X[which]
 
 
 def _begun(p: Array, sure: Array, n_models: int, position: int = 0) -> Answers:
