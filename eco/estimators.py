@@ -7,7 +7,6 @@ what is answered is so by `eco.engine`, and `explain` says at what expense.
 
 import re
 import time
-import timeit
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -43,6 +42,7 @@ from sklearn.utils.validation import (
     column_or_1d,
     validate_data,
 )
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from eco.cascading import run_cascade
 from eco.certification import certified_up_to, harms, samples_needed
@@ -363,14 +363,12 @@ class _Strategy(ClassifierMixin, MetaEstimatorMixin, _BaseComposition):  # type:
 
     def _joules(self, calls: Sequence[tuple[str, Callable[[], Any]]]) -> Array:
         """J per sample of calls of `CALL_SIZE` samples, read as ``energies`` says."""
-        if self.energies == "measured":
-            self.measurement_ = _measured(calls, self.watts_per_core, self.measure_s)
-            return np.array([row["energy_j"] for row in self.measurement_["measurements"]])
-        # What disturbs a call only ever adds to its time.
-        seconds = [
-            min(timeit.repeat(call, timer=time.process_time, number=1, repeat=5))
-            for _, call in calls
-        ]
+        # On one core, as the workflow measures: what waits for other threads would be billed too.
+        with threadpool_limits(1):
+            if self.energies == "measured":
+                self.measurement_ = _measured(calls, self.watts_per_core, self.measure_s)
+                return np.array([row["energy_j"] for row in self.measurement_["measurements"]])
+            seconds = [_cpu_s(call) for _, call in calls]
         joules = self.watts_per_core * np.array(seconds) / CALL_SIZE
         if not joules.all():
             raise ValueError(
@@ -417,11 +415,12 @@ class CascadeClassifier(_Strategy):
         "certified": the cheapest that harms at most `max_harm`, with probability 1 - `delta`.
     energies : {"cpu_time", "measured"} or list of float
         J per sample of each estimator. Numbers: what you measured, in any unit as long as it is
-        one. "cpu_time": least CPU time of five calls of 2,048 samples x `watts_per_core`, taken
+        one. "cpu_time": least CPU time of some calls of 2,048 samples x `watts_per_core`, taken
         within the fit: an estimate from a nominal wattage, whose ratios rather than joules are
         to be relied on, and which varies by some per cent from fit to fit. "measured": by
         CodeCarbon in repeated windows, with intervals, which takes seconds per model.
-        Both see this process and its threads; where a model starts processes, give numbers.
+        Both hold numerical libraries to one thread, and see this process alone: where a model
+        starts processes, give numbers.
         Chains and thresholds that are tuned depend on it: where a fit must be repeatable to the
         letter, give numbers.
     signal : {"max_probability", "margin", "entropy"}
@@ -890,6 +889,17 @@ def _default_router(seed: int) -> Any:
     # gets right.
     network = MLPClassifier([32], alpha=1.0, max_iter=100, random_state=seed)
     return make_pipeline(StandardScaler(), network)
+
+
+def _cpu_s(call: Callable[[], Any]) -> float:
+    """Least CPU time of a call: what disturbs one only ever adds to it."""
+    taken: list[float] = []
+    begin = time.monotonic()
+    while len(taken) < 5 or time.monotonic() - begin < 0.1:
+        start = time.process_time()
+        call()
+        taken.append(time.process_time() - start)
+    return min(taken)
 
 
 def _measured(
