@@ -99,7 +99,8 @@ def main() -> None:
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help=f"Where the answers go: {', '.join(results.FORMATS)}. Without it, totals only.",
+    help=f"Where the answers go: {', '.join(results.FORMATS)}, in folders that are made where "
+    "there are none. Without it, totals only.",
 )
 @click.option("--labels", type=click.Path(path_type=Path), help="Labels of INPUT, IDX or .npy.")
 @click.option(
@@ -114,7 +115,7 @@ def main() -> None:
     type=click.IntRange(1, 256),
     default=1,
     show_default=True,
-    help="Cores that answer side by side: the same answers, sooner.",
+    help="Cores that answer side by side: the same answers, sooner where models take the time.",
 )
 @click.option("--compare", is_flag=True, help="Run the last model as well, for the accuracy lost.")
 def predict(
@@ -294,9 +295,10 @@ def _runner(
         n_classes = run(np.zeros((1, *shape), np.uint8)).probabilities.shape[1]
     except FileError as error:
         size = " x ".join(map(str, shape))
+        reason = str(error).partition(". It was made for")[0]
         raise DataError(
             f"{given} has images of {size}, which these models don't take: give images of the size "
-            f"that they learnt from, or train them on such images (data.path). {error}"
+            f"that they learnt from, or train them on such images (data.path). {reason}"
         ) from None
     class_names = files.load_class_names(settings.data.name)
     if len(class_names) != n_classes:
@@ -367,7 +369,17 @@ def _named(settings: params.Params, name: str) -> "Strategy":
     there = {strategy.name: strategy for strategy, _ in _strategies(settings)}
     if name not in there:
         raise TargetError(f"no strategy is called {name}; there are: {'; '.join(there)}")
-    return there[name]
+    strategy = there[name]
+    if name.startswith("tuned"):
+        # Rows of a former run stay where a new one was stopped before it came to them.
+        rows, _ = files.load_frontier("accuracy", _made_for(settings))
+        setting = list(strategy.models), list(strategy.thresholds)
+        if setting not in [(row["models"], row["thresholds"]) for row in rows]:
+            raise FileError(
+                f"{files.rows_path('strategies')} is of another run than {files.FRONTIER}, which "
+                f"has no cascade {strategy.told()}. Finish the run: dvc repro"
+            )
+    return strategy
 
 
 def _strategies(settings: params.Params) -> "Iterator[tuple[Strategy, Row]]":

@@ -231,6 +231,22 @@ def test_predicting_gives_the_same_from_and_to_every_form_of_file(
     assert ("points lost" in result.stdout) is (given == "X-ubyte")
 
 
+def test_tuned_cascades_of_another_run_are_refused(here):
+    rows = files.load_rows("strategies", ["name"], "evaluate_frontier")
+    size, confidence = here.energy.batch_size, here.cascading.confidence
+    made_for = files.MadeFor(here.data.name, size, confidence, here.pool)
+    (known, *_), _ = files.load_frontier("accuracy", made_for)
+    told = {key: " ".join(map(str, known[key])) for key in ("models", "thresholds")}
+    of_this_run = rows[0] | told | {"name": "tuned to lose 1"}
+    files.save_rows("strategies", [*rows, of_this_run])
+    assert eco("predict", "test", "-s", "tuned to lose 1").stdout
+    of_another = rows[0] | {"name": "tuned to lose 1"}
+    files.save_rows("strategies", [*rows, of_another])
+    message = refused("predict", "test", "-s", "tuned to lose 1")
+    assert "plots/strategies.json is of another run than data/frontier.json" in message
+    assert "dvc repro" in message
+
+
 def test_the_chosen_cascade_is_the_tuned_one_where_params_say_so(here, tmp_path):
     text = (tmp_path / "params.yaml").read_text()
     listed = "".join(f"  - {t}\n" for t in here.cascading.chosen_thresholds)
