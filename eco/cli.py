@@ -293,12 +293,11 @@ def _runner(
 
     try:
         n_classes = run(np.zeros((1, *shape), np.uint8)).probabilities.shape[1]
-    except FileError as error:
+    except FileError:
         size = " x ".join(map(str, shape))
-        reason = str(error).partition(". It was made for")[0]
         raise DataError(
             f"{given} has images of {size}, which these models don't take: give images of the size "
-            f"that they learnt from, or train them on such images (data.path). {reason}"
+            "that they learnt from, or train them on such images (data.path)"
         ) from None
     class_names = files.load_class_names(settings.data.name)
     if len(class_names) != n_classes:
@@ -370,7 +369,7 @@ def _named(settings: params.Params, name: str) -> "Strategy":
     if name not in there:
         raise TargetError(f"no strategy is called {name}; there are: {'; '.join(there)}")
     strategy = there[name]
-    if name.startswith("tuned"):
+    if name.startswith("tuned") and name not in settings.cascading.presets:
         # Rows of a former run stay where a new one was stopped before it came to them.
         rows, _ = files.load_frontier("accuracy", _made_for(settings))
         setting = list(strategy.models), list(strategy.thresholds)

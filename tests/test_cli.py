@@ -231,7 +231,7 @@ def test_predicting_gives_the_same_from_and_to_every_form_of_file(
     assert ("points lost" in result.stdout) is (given == "X-ubyte")
 
 
-def test_tuned_cascades_of_another_run_are_refused(here):
+def test_tuned_cascades_of_another_run_are_refused(here, tmp_path):
     rows = files.load_rows("strategies", ["name"], "evaluate_frontier")
     size, confidence = here.energy.batch_size, here.cascading.confidence
     made_for = files.MadeFor(here.data.name, size, confidence, here.pool)
@@ -245,6 +245,12 @@ def test_tuned_cascades_of_another_run_are_refused(here):
     message = refused("predict", "test", "-s", "tuned to lose 1")
     assert "plots/strategies.json is of another run than data/frontier.json" in message
     assert "dvc repro" in message
+    path = tmp_path / "params.yaml"
+    path.write_text(
+        path.read_text().replace("  presets:\n", "  presets:\n    tuned_by_hand: [0.8, 0.0]\n")
+    )
+    files.save_rows("strategies", [*rows, rows[0] | {"name": "tuned_by_hand"}])
+    assert eco("predict", "test", "-s", "tuned_by_hand").stdout
 
 
 def test_the_chosen_cascade_is_the_tuned_one_where_params_say_so(here, tmp_path):
