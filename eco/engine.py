@@ -305,7 +305,8 @@ def _in_calls(model: Model, X: Array, which: Array | None, call_size: int) -> Ar
 
 
 def _gathered(X: Any, which: Array) -> Any:
-    # Of whole images `take` makes a copy in half the time.
+    # Of whole images `take` makes a copy sooner: in four fifths of the time for 256 of them, in a
+    # quarter for 60.
     return X.take(which, axis=0) if isinstance(X, np.ndarray) else X[which]
 
 

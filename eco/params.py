@@ -132,6 +132,7 @@ class RandomForest(Section):
     min_samples_leaf: Count
     max_features: Annotated[float, Field(gt=0, le=1)]
     bootstrap: bool
+    pixels: Literal["whole", "edges"]
 
 
 class Network(Section):

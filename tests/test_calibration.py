@@ -52,6 +52,21 @@ def test_a_graph_with_temperature_gives_the_honest_probabilities(answers, model)
     assert (p.argmax(axis=1) == overconfident.argmax(axis=1)).all()
 
 
+def test_of_a_graph_that_ends_in_a_softmax_the_scores_are_multiplied(answers, tmp_path):
+    W, b = np.random.default_rng(0).standard_normal((3, 4)), np.array([0.5, 0, -0.5])
+    graph = graphs.export_softmax(W, b, (2, 2), "linear")
+    before = graph.SerializeToString()
+    X = np.arange(40, dtype=np.uint8).reshape(10, 2, 2) * 6
+    scores = X.reshape(10, 4) / 255 @ W.T + b
+    for factor in (0.4, 3.0):
+        calibrated = graphs.with_temperature(graph, factor)
+        path = tmp_path / "model.onnx"
+        path.write_bytes(calibrated.SerializeToString())
+        assert Session(path, threads=1)(X) == pytest.approx(softmax(factor * scores), abs=1e-6)
+        assert [node.op_type for node in calibrated.graph.node].count("Softmax") == 1
+    assert graph.SerializeToString() == before, "the graph that was given is another"
+
+
 def test_a_graph_with_interpolation_gives_what_numpy_interpolates(answers, model):
     overconfident, _, y = answers
     tables = calibration.isotonic_tables(overconfident, y)

@@ -29,6 +29,7 @@ SETTINGS = {
         "min_samples_leaf": 2,
         "max_features": 0.1,
         "bootstrap": True,
+        "pixels": "edges",
     },
     "logistic_regression": {"C": 1.0, "max_iter": 300, "pixels": "square_root"},
     "mlp": {"units": [32, 16], "dropout": 0.1, "epochs": 8, **LEARNING},

