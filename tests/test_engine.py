@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from eco.cascading import run_cascade
 from eco.confidence import confidence, predictions
-from eco.engine import Cascade, OnWorkers, Routing
+from eco.engine import ROUNDING, Cascade, OnWorkers, Routing
 from eco.errors import ModelError
 from eco.routing import Policy, going_on, routed_ran, run_policy
 
@@ -154,6 +154,27 @@ def test_what_a_worker_meets_is_told():
 def test_answers_of_another_shape_are_refused(shape):
     with pytest.raises(ModelError, match="a row of probabilities for each of 5 samples"):
         Cascade([lambda X: np.full(shape, 0.5)], [0.0])(samples(0, n=5))
+
+
+def test_answers_of_another_shape_in_a_later_call_are_refused():
+    def model(X):
+        return np.full((len(X), 2 if len(X) == 3 else 4), 0.5)
+
+    with pytest.raises(ModelError, match=r"got shape \(2, 4\) where \(2, 2\)"):
+        Cascade([model], [0.0], call_size=3)(samples(0, n=5))
+
+
+@pytest.mark.parametrize(("miss", "passes"), [(0.9, True), (1.1, False)])
+def test_rows_that_all_miss_1_pass_within_the_tolerance_only(miss, passes):
+    def model(X):
+        return np.tile(np.float32([0.4, 0.6 + miss * ROUNDING]), (len(X), 1))
+
+    cascade = Cascade([model], [0.0])
+    if passes:
+        assert len(cascade(samples(0, n=50)).labels) == 50
+        return
+    with pytest.raises(ModelError, match="sum to 1"):
+        cascade(samples(0, n=50))
 
 
 def test_no_samples_are_refused():
