@@ -26,7 +26,7 @@ def draw(
     y: tuple[str, str],
     title: str,
     colour: str | None = None,
-    legend: bool = True,
+    lines: str | None = None,
 ) -> None:
     """Write a picture.
 
@@ -43,8 +43,9 @@ def draw(
     title : str
     colour : str, optional
         Field that tells the colours apart, where the template takes the revision.
-    legend : bool
-        Whether the colours get a legend of their own.
+    lines : str, optional
+        What the legend of colours is called, which then holds only what the template draws as
+        lines, each with dashes of its own.
     """
     anchors = {
         "TITLE": title,
@@ -64,12 +65,24 @@ def draw(
     for channel in by_revision:
         told = encoding.pop(channel)
         if channel == "color" and colour is not None:
-            encoding[channel] = told | {"field": colour, "title": None}
-            encoding[channel] |= {} if legend else {"legend": None}
+            encoding[channel] = told | {"field": colour, "title": lines}
+    if lines is not None:
+        encoding["color"]["legend"] = {"values": _only_colours(spec), "symbolType": "stroke"}
     # The same picture in a fifth of the bytes: pictures live in git.
     png = oxipng.optimize_from_memory(vl_convert.vegalite_to_png(spec, scale=1.0), level=4)
     with replacing(path) as stream:
         stream.write(png)
+
+
+def _only_colours(spec: dict[str, Any]) -> list[str]:
+    """Leave the legend of dashes out; what it would have listed."""
+    listed = []
+    for layer in spec["layer"]:
+        dashes = layer["encoding"].get("strokeDash")
+        if dashes is not None:
+            dashes["legend"] = None
+            listed += dashes["scale"]["domain"]
+    return listed
 
 
 def _template(name: str) -> str:

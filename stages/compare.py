@@ -108,7 +108,7 @@ def main() -> None:
         ("accuracy", "accuracy on test"),
         "Accuracy against energy: up and left is better",
         colour="strategy",
-        legend=False,
+        lines="curves",
     )
     figures.draw(
         files.picture_path("shares"),
