@@ -5,10 +5,11 @@ same engine serves ONNX graphs and scikit-learn classifiers. It decides exactly 
 in `eco.cascading` and `eco.routing` does on stored probabilities, which are rounded alike.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ Signal = Literal["max_probability", "margin", "entropy"]
 #: Samples given to a model in one call: what the caches of a core hold, and enough that the call
 #: itself costs nothing. Measured, not assumed: see `energy.batch_sizes`.
 CALL_SIZE = 256
+#: What a confidence of 1 counts, which is kept to the fourth decimal: decisions compare whole
+#: numbers of these marks, and confidences are made of them once at the end.
+MARKS = np.float32(1e4)
 #: By how much a row of probabilities may miss 1, or 0.
 ROUNDING = 1e-3
 
@@ -82,8 +86,11 @@ class Cascade:
                 "a cascade takes one threshold for each of its models, and one model at least; "
                 f"got {len(models)} models and {len(thresholds)} thresholds"
             )
+        if any(math.isnan(threshold) for threshold in thresholds):
+            raise ModelError(f"a threshold must be a number; got {list(map(float, thresholds))}")
+        _check(signal, call_size)
         self._models = models
-        self._thresholds = [*map(float, thresholds[:-1]), -np.inf]
+        self._marks = [*map(_marks, thresholds[:-1]), -np.inf]
         self._signal: Signal = signal
         self._call_size = call_size
         n_models = len(models)
@@ -102,31 +109,34 @@ class Cascade:
 
     def _one(self, X: Any) -> Answers:
         """A single sample, for which the bookkeeping of a batch would cost more than a model."""
-        for position, (model, threshold) in enumerate(
-            zip(self._models, self._thresholds, strict=True)
-        ):
-            p, (sure,) = _asked(model, position, X, None, self._signal, self._call_size)
-            if sure >= threshold:
+        before: Array | None = None
+        for position, (model, enough) in enumerate(zip(self._models, self._marks, strict=True)):
+            p, marks = _asked(model, position, X, None, self._signal, self._call_size)
+            if before is not None:
+                _check_classes(p, position, before)
+            if marks[0] >= enough:
                 break
+            before = p
         at = np.array([position])
-        return Answers(p, at, np.array([sure]), self._ran[at])
+        return Answers(p, at, _confidence(marks), self._ran[at])
 
     def _many(self, X: Any) -> Answers:
-        p, sure = _asked(self._models[0], 0, X, None, self._signal, self._call_size)
+        p, marks = _asked(self._models[0], 0, X, None, self._signal, self._call_size)
         # A copy: what is overwritten below may be the model's own array, or the samples themselves.
-        probabilities, confident = p.copy(), sure
+        probabilities, all_marks = p.copy(), marks
         answered_by = np.zeros(len(p), np.int64)
-        (waiting,) = (sure < self._thresholds[0]).nonzero()
+        (waiting,) = (marks < self._marks[0]).nonzero()
         for position in range(1, len(self._models)):
             if not waiting.size:
                 break
-            model, threshold = self._models[position], self._thresholds[position]
-            p, sure = _asked(model, position, X, waiting, self._signal, self._call_size)
-            probabilities[waiting], confident[waiting] = p, sure
+            model, enough = self._models[position], self._marks[position]
+            p, marks = _asked(model, position, X, waiting, self._signal, self._call_size)
+            _check_classes(p, position, probabilities)
+            probabilities[waiting], all_marks[waiting] = p, marks
             answered_by[waiting] = position
-            waiting = waiting[sure < threshold]
+            waiting = waiting[marks < enough]
         ran = self._ran.take(answered_by, axis=0)
-        return Answers(probabilities, answered_by, confident, ran)
+        return Answers(probabilities, answered_by, _confidence(all_marks), ran)
 
 
 class Routing:
@@ -156,6 +166,9 @@ class Routing:
         signal: Signal = "max_probability",
         call_size: int = CALL_SIZE,
     ) -> None:
+        if probe is not None and not 0 <= probe < len(models):
+            raise ModelError(f"the probe must be one of {len(models)} models; got index {probe}")
+        _check(signal, call_size)
         self._pick = pick
         self._models = models
         self._probe = probe
@@ -179,10 +192,12 @@ class Routing:
             answers = _begun(p, sure, n_models, self._probe)
         given = X if answers is None else p.round(4)  # as the router was shown them
         picked = _in_calls(self._pick, given, None, self._call_size)
-        if picked.shape != (len(X),) or picked.min() < 0 or picked.max() >= n_models:
+        whole = picked.dtype.kind in "iu" and picked.shape == (len(X),)
+        if not whole or picked.min() < 0 or picked.max() >= n_models:
+            which = f", from {picked.min()} to {picked.max()}" if whole else ""
             raise ModelError(
-                f"a router must name one of {n_models} models for each of {len(X)} samples; got "
-                f"shape {picked.shape}, from {picked.min()} to {picked.max()}"
+                f"a router must name one of {n_models} models for each of {len(X)} samples, by "
+                f"its index; got {picked.dtype} of shape {picked.shape}{which}"
             )
         for position in np.unique(picked):
             if position == self._probe:
@@ -201,7 +216,9 @@ class Routing:
         return answers
 
     def _ask(self, position: int, X: Array, which: Array | None) -> tuple[Array, Array]:
-        return _asked(self._models[position], position, X, which, self._signal, self._call_size)
+        model, call_size = self._models[position], self._call_size
+        p, marks = _asked(model, position, X, which, self._signal, call_size)
+        return p, _confidence(marks)
 
 
 class OnWorkers:
@@ -243,7 +260,7 @@ class OnWorkers:
 def _asked(
     model: Model, position: int, X: Array, which: Array | None, signal: Signal, call_size: int
 ) -> tuple[Array, Array]:
-    """Probabilities of one model for some of the samples, and its confidence in them.
+    """Probabilities of one model for some of the samples, and the marks of its confidence.
 
     The confidence is that in probabilities as they are rounded for the files.
     """
@@ -257,17 +274,15 @@ def _asked(
             f"got shape {p.shape}"
         )
     p = p if p.dtype == np.float32 else p.astype(np.float32)
-    largest: Any  # a number of one sample, an array of several
     if n_samples == 1:
         # One row in Python's numbers: for a few classes that is faster than calls of NumPy.
         row = p[0].tolist()
         fits = abs(sum(row) - 1) <= ROUNDING and min(row) >= -ROUNDING
-        largest = np.float32(max(row))
+        largest = np.array([max(row)], np.float32)
     else:
         # A transposed copy: along short rows NumPy takes far longer.
         by_class = np.ascontiguousarray(p.T)
-        off = np.add.reduce(by_class)
-        off -= 1
+        off = np.add.reduce(by_class, initial=-1)
         # All at once where that settles it, which are fewer calls of NumPy; else one by one.
         fits = bool(off.dot(off) <= ROUNDING**2 or np.abs(off).max() <= ROUNDING)
         fits = fits and bool(np.minimum.reduce(p, axis=None) >= -ROUNDING)
@@ -275,15 +290,24 @@ def _asked(
     if not fits:  # NaN fits nothing
         _refuse(p, position)
     if signal != "max_probability":
-        return p, confidence(p.round(4)[:, None], signal)[:, 0]
+        return p, np.rint(confidence(p.round(4)[:, None], signal)[:, 0] * MARKS)
     # The largest of rounded numbers is the largest one, rounded.
-    if n_samples == 1:
-        return p, np.array([min(round(float(largest.round(4)), 4), 1.0)])
-    # Sooner than by `round`, which would be called in float32 and in float64.
-    largest *= np.float32(1e4)
-    np.rint(largest, out=largest)
-    np.minimum(largest, np.float32(1e4), out=largest)
-    return p, largest / np.float64(1e4)
+    largest *= MARKS
+    return p, np.rint(largest, out=largest)
+
+
+def _marks(threshold: float) -> float:
+    """The fewest marks of a confidence that reaches a threshold."""
+    if not math.isfinite(threshold):
+        return threshold
+    marks = math.floor(threshold * float(MARKS))
+    marks += marks / float(MARKS) < threshold
+    return marks if marks <= MARKS else math.inf
+
+
+def _confidence(marks: Array) -> Array:
+    """Confidences in [0, 1], float64, of their marks."""
+    return np.minimum(marks, MARKS) / np.float64(MARKS)
 
 
 def _refuse(p: Array, position: int) -> None:
@@ -339,7 +363,23 @@ def _empty(n_samples: int, p: Array, n_models: int) -> Answers:
     )
 
 
+def _check(signal: str, call_size: int) -> None:
+    if signal not in get_args(Signal):
+        raise ModelError(f"signal must be one of {', '.join(get_args(Signal))}; got {signal!r}")
+    if call_size < 1:
+        raise ModelError(f"call_size must be 1 or more; got {call_size}")
+
+
+def _check_classes(p: Array, position: int, others: Array) -> None:
+    if p.shape[1] != others.shape[1]:
+        raise ModelError(
+            f"all models must tell the same classes apart; model {position} gives probabilities "
+            f"of {p.shape[1]}, another of {others.shape[1]}"
+        )
+
+
 def _overwrite(answers: Answers, where: Array, position: int, p: Array, sure: Array) -> None:
+    _check_classes(p, position, answers.probabilities)
     answers.probabilities[where] = p
     answers.answered_by[where] = position
     answers.confidence[where] = sure

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eco import engine
 from eco.cascading import run_cascade
 from eco.confidence import confidence, predictions
-from eco.engine import ROUNDING, Cascade, OnWorkers, Routing
+from eco.engine import Cascade, OnWorkers, Routing
 from eco.errors import ModelError
 from eco.routing import Policy, going_on, routed_ran, run_policy
 
@@ -167,7 +168,7 @@ def test_answers_of_another_shape_in_a_later_call_are_refused():
 @pytest.mark.parametrize(("miss", "passes"), [(0.9, True), (1.1, False)])
 def test_rows_that_all_miss_1_pass_within_the_tolerance_only(miss, passes):
     def model(X):
-        return np.tile(np.float32([0.4, 0.6 + miss * ROUNDING]), (len(X), 1))
+        return np.tile(np.float32([0.4, 0.6 + miss * engine.ROUNDING]), (len(X), 1))
 
     cascade = Cascade([model], [0.0])
     if passes:
@@ -175,6 +176,64 @@ def test_rows_that_all_miss_1_pass_within_the_tolerance_only(miss, passes):
         return
     with pytest.raises(ModelError, match="sum to 1"):
         cascade(samples(0, n=50))
+
+
+def test_a_confidence_reaches_a_threshold_to_the_last_bit():
+    marks = np.arange(10_001)
+    confidences = engine._confidence(marks)
+    assert np.array_equal(confidences, (marks / 10_000).round(4))
+    for enough, threshold in zip(marks.tolist(), confidences.tolist(), strict=True):
+        assert engine._marks(threshold) == enough
+        assert engine._marks(np.nextafter(threshold, -1)) == enough
+        above = engine._marks(np.nextafter(threshold, 2))
+        assert above == (enough + 1 if enough < 10_000 else np.inf)
+    assert engine._marks(-np.inf) == -np.inf
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_models_that_tell_other_classes_apart_are_refused(n):
+    def two(X):
+        return np.tile([0.6, 0.4], (len(X), 1))
+
+    def three(X):
+        return np.tile([0.1, 0.2, 0.7], (len(X), 1))
+
+    with pytest.raises(ModelError, match="model 1 gives probabilities of 3, another of 2"):
+        Cascade([two, three], [0.9, 0.0], call_size=3)(samples(0, n=n))
+    with pytest.raises(ModelError, match="the same classes"):
+        Routing(lambda X: np.zeros(len(X), int), [two, three], threshold=0.9)(samples(0, n=n))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"signal": "loudness"}, "max_probability, margin, entropy; got 'loudness'"),
+        ({"call_size": 0}, "call_size must be 1 or more; got 0"),
+    ],
+)
+def test_settings_that_there_are_not_are_refused(wrong, told):
+    models = [Identity(0), Identity(1)]
+    for make in (
+        lambda: Cascade(models, [0.5, 0.0], **wrong),
+        lambda: Routing(lambda X: np.zeros(len(X), int), models, **wrong),
+    ):
+        with pytest.raises(ModelError, match=told):
+            make()
+
+
+def test_a_threshold_that_is_no_number_and_a_probe_that_there_is_not_are_refused():
+    models = [Identity(0), Identity(1)]
+    with pytest.raises(ModelError, match=r"must be a number; got \[nan, 0.0\]"):
+        Cascade(models, [np.nan, 0.0])
+    for probe in (-1, 2):
+        with pytest.raises(ModelError, match=f"one of 2 models; got index {probe}"):
+            Routing(lambda p: np.zeros(len(p), int), models, probe=probe)
+
+
+@pytest.mark.parametrize("picked", [np.full(5, np.nan), np.full(5, 0.5), np.array(["0"] * 5)])
+def test_a_router_names_models_by_whole_numbers(picked):
+    with pytest.raises(ModelError, match="by its index"):
+        Routing(lambda X: picked, [Identity(0), Identity(1)])(samples(0, n=5))
 
 
 def test_no_samples_are_refused():
