@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from eco import files, params, results, samples
+from eco import files, lineage, params, results, samples
 from eco.cascading import is_same
 from eco.errors import DataError, FileError, ModelError, TargetError, reported
 from eco.footprint import per_thousand
@@ -448,6 +448,9 @@ def show(form: str) -> None:
         kept = {key: value for key, value in figures.items() if key.startswith(SHOWN)}
         named = {"name": strategy.name, "kind": strategy.kind, "setting": strategy.told()}
         rows.append(named | kept | ({} if share is None else {"realised_share": share}))
+    with suppress(FileError):  # without DVC's record there is nothing to compare
+        if warning := lineage.advice():
+            click.echo(f"NOTE: {warning}", err=True)
     if form == "json":
         click.echo(json.dumps(rows, indent=1))
         return
@@ -518,6 +521,8 @@ def tune(max_accuracy_loss: float | None, energy_budget: float | None) -> None:
     settings = params.load()
     target = "energy_budget" if max_accuracy_loss is None else "max_accuracy_loss"
     limit = energy_budget if max_accuracy_loss is None else max_accuracy_loss
+    if limit != limit:  # NaN is in every range
+        raise click.UsageError(f"--{target.replace('_', '-')} must be a number; got nan.")
     try:
         point, energy_j = _found(settings, **{"target": target, target: limit})
     except TargetError as error:
@@ -599,3 +604,4 @@ def _file_findings(settings: params.Params) -> Iterator[str]:
             yield f"missing: {', '.join(missing)}. Bring them back: {remedy}"
     if all(path.exists() for path in (*cached, *tracked)):
         yield f"all {len(cached) + len(tracked)} are there"
+    yield lineage.advice() or "all results were made from the files that lie beside them"

@@ -1,4 +1,5 @@
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -417,11 +418,30 @@ def test_tune_meets_the_target_and_says_how_to_use_it(here):
 
 
 def test_tune_says_what_can_be_met(here):
+    for option in ("--energy-budget", "--max-accuracy-loss"):
+        assert f"{option} must be a number; got nan" in eco("tune", option, "nan", ok=False).stderr
     message = refused("tune", "--energy-budget", 1e-9)
     assert "the least that can be met is" in message and "Raise --energy-budget" in message
     assert eco("tune", ok=False).exit_code == 2
     assert eco("tune", "--max-accuracy-loss", 1, "--energy-budget", 1, ok=False).exit_code == 2
     assert eco("tune", "--max-accuracy-loss", -1, ok=False).exit_code == 2
+
+
+def test_figures_of_two_runs_are_told_by_show_and_doctor(here):
+    assert "NOTE" not in eco("show").stderr, "without a record nothing is known"
+    md5 = hashlib.md5(files.CERTIFIED.read_bytes()).hexdigest()
+    Path("dvc.lock").write_text(
+        "stages:\n  evaluate_routing:\n    deps:\n"
+        f"    - path: {files.CERTIFIED}\n      md5: {md5}\n"
+        f"    outs:\n    - path: {files.rows_path('routing')}\n      md5: {'0' * 32}\n"
+    )
+    told = "plots/routing.json was made before plots/routing.json changed"
+    assert f"NOTE: {told}" in eco("show", "-f", "json").stderr
+    json.loads(eco("show", "-f", "json").stdout)
+    assert told in eco("doctor").stdout
+    Path("dvc.lock").write_text("stages: {}\n")
+    assert "NOTE" not in eco("show").stderr
+    assert "all results were made from the files that lie beside them" in eco("doctor").stdout
 
 
 def test_doctor_tells_findings_energies_and_missing_files(here):

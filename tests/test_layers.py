@@ -20,6 +20,7 @@ LAYERS = [
         "page",
         "readme",
         "pipeline",
+        "lineage",
         "explorer",
         "report",
         "samples",
