@@ -662,7 +662,7 @@ class RoutingClassifier(_Strategy):
         "tuned": the one that meets `max_accuracy_loss` at least energy, or the most accurate
         within `energy_budget`, on held-out samples that the router wasn't fitted on.
     probe : str, optional
-        Name of the estimator that runs first.
+        Name of the estimator that runs first; not the last one.
     energies : {"cpu_time", "measured"} or list of float
         As in `CascadeClassifier`; the router's energy is found along with the models'.
     router_energy : float, optional
@@ -809,8 +809,11 @@ class RoutingClassifier(_Strategy):
 
     def _check_selector(self) -> None:
         names = [name for name, _ in self.estimators]
-        if self.probe is not None and self.probe not in names:
-            raise ValueError(f"probe must be one of the estimators, {names}; got {self.probe!r}")
+        if self.probe is not None and self.probe not in names[:-1]:
+            raise ValueError(
+                f"probe must be one of the estimators, {names}, but the last, after which none "
+                f"is left to ask; got {self.probe!r}"
+            )
         if isinstance(self.energies, str) != (self.router_energy is None):
             raise ValueError(
                 "router_energy must be given, in J per sample, where energies are numbers, and "

@@ -228,7 +228,8 @@ def _check_images(X: _Column) -> None:
     if 0 in X.shape:
         raise DataError(f"{found}. It is empty: see what saved it")
     if len(X.shape) != 3:
-        raise DataError(f"{found}. Mend it with reshape: (28, 28) for one image is (1, 28, 28)")
+        one = X.shape if len(X.shape) == 2 else (28, 28)
+        raise DataError(f"{found}. Mend it with reshape: {one} for one image is {(1, *one)}")
     if math.prod(X.shape[1:]) > MAX_PIXELS:
         raise DataError(f"{found}: no image is that large, so its header is damaged")
     if X.dtype == np.uint8:

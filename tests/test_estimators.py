@@ -637,6 +637,7 @@ class TestBadInput:
         [
             ({"estimators": pair()[:1], "energies": [1.0]}, "list of 2 or more"),
             ({"probe": "tiny"}, r"probe must be one of .*'light', 'heavy'.*got 'tiny'"),
+            ({"probe": "heavy"}, r"probe must be one of .* but the last.*got 'heavy'"),
             ({"price": -1.0}, "'price' parameter"),
             ({"router_energy": None}, "router_energy must be given"),
             ({"energies": "cpu_time"}, "router_energy must be given.*only there"),
