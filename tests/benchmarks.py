@@ -15,16 +15,17 @@ from pathlib import Path
 import numpy as np
 from ruamel.yaml import YAML
 
-from eco import files, graphs, params, tuning
+from eco import files, graphs, params, strategies, tuning
 from eco.cascading import cascade, cascade_energy_j, run_cascade
 from eco.certification import resplit_violations
 from eco.confidence import confidence, correct
-from eco.engine import Cascade, OnWorkers
+from eco.engine import Cascade, Model, OnWorkers
 from eco.estimators import CascadeClassifier
 from eco.inference import Session
 from eco.intervals import Readings
 from eco.quantization import quantized
 from eco.scoring import operating_point
+from stages.meter import strategies_found
 from tests.conftest import clone
 
 RUNS = 5
@@ -102,6 +103,40 @@ def engine() -> None:
             runs += 1
         micro = 1e6 * (time.process_time() - begin) / runs / batch_size
         print(f"engine, four models that all run, {batch_size:6} a call: {micro:.2f} µs a sample")
+
+
+def overhead() -> None:
+    """What the engine adds to the time of the models, for each cascade of the study."""
+    settings = params.load()
+    pool, signal = settings.pool, settings.cascading.confidence
+    energy_j = files.load_energy(files.ENERGY, pool, settings.energy.batch_size, "benchmark")
+    X, _ = files.load_images("test", settings.data.name)
+    in_models = 0.0
+
+    def timed(name: str) -> Model:
+        session = Session(files.model_path(name), 1)
+
+        def run(X: np.ndarray) -> np.ndarray:
+            nonlocal in_models
+            begin = time.perf_counter()
+            p = session(X)
+            in_models += time.perf_counter() - begin
+            return p
+
+        return run
+
+    for strategy in (s for s in strategies_found(settings) if not s.router):
+        run = strategies.loaded(strategy, timed, energy_j, pool, settings.router.probe, signal)
+        shares = []
+        for batch_size in (256, 10_000):
+            added = []
+            for _ in range(RUNS):
+                in_models, begin = 0.0, time.perf_counter()
+                for start in range(0, len(X), batch_size):
+                    run(X[start : start + batch_size])
+                added.append((time.perf_counter() - begin) / in_models - 1)
+            shares.append(f"{statistics.median(added):.1%} at {batch_size:,} a call")
+        print(f"the engine adds to the time of the models of {strategy.name}: {', '.join(shares)}")
 
 
 def per_sample_loop() -> None:
@@ -273,6 +308,7 @@ if __name__ == "__main__":
     arithmetic()
     tuning_and_certification()
     engine()
+    overhead()
     per_sample_loop()
     peer()
     commands()
