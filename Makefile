@@ -44,8 +44,11 @@ plots: env ## Write all plots into one page that needs no network: dvc_plots/ind
 	$(RUN) dvc plots show
 
 experiment: env ## Try settings: make experiment SET='cascading.thresholds=[0.95,0.9,0.85,0.0]' (no spaces)
+	$(foreach setting,$(SET),$(if $(findstring =,$(setting))$(filter ~%,$(setting)),,$(error SET must hold settings like key=value, without spaces inside a list; got '$(SET)')))
 	@# Up to these stages nothing needs images or models, so a fresh clone can run them.
-	$(RUN) dvc exp run --allow-missing $(foreach setting,$(SET),-S '$(setting)') evaluate_cascading compare footprint
+	$(RUN) dvc exp run --allow-missing $(foreach setting,$(SET),-S '$(setting)') evaluate_cascading compare footprint || { \
+		$(RUN) python -m eco show > /dev/null && test ! -e data/train.npz && \
+		echo "If a file of data/ is missing: this clone has no images, which settings of data, seed or models take: make repro. Back: git checkout HEAD -- params.yaml" >&2; exit 1; }
 
 experiments: env ## Table of the experiments
 	$(RUN) dvc exp show --md --hide-workspace --sort-by cascading.energy_share --drop '.*' --keep 'cascading\.(accuracy$$|energy_share|thresholds|active_models)'
