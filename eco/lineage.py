@@ -8,11 +8,14 @@ from typing import Any, NamedTuple
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from eco import files
 from eco.errors import FileError
 
 LOCK = Path("dvc.lock")
-#: Folders of what is kept in git, and so is there without DVC's cache.
+#: Folders of the results, and of what they are made from.
 RESULTS = ("data", "metrics", "plots")
+#: Of any size, and never changed but by `fetch`, which writes the labels anew as well.
+IMAGES = {files.images_path(split) for split in ("train", *files.PREDICTED)}
 
 
 class Outdated(NamedTuple):
@@ -28,7 +31,8 @@ class Outdated(NamedTuple):
 def outdated() -> list[Outdated]:
     """Results of the workflow that weren't made from the files that lie beside them.
 
-    Of code and settings nothing is said, nor of files that aren't there: `dvc status` does that.
+    Of code, settings and images nothing is said, nor of files that aren't there: `dvc status`
+    does that.
 
     Raises
     ------
@@ -62,7 +66,7 @@ def outdated() -> list[Outdated]:
 def _recorded(entries: list[dict[str, Any]]) -> Iterator[tuple[Path, str]]:
     for entry in entries:
         path = Path(entry["path"])
-        if path.parts[0] in RESULTS:
+        if path.parts[0] in RESULTS and path not in IMAGES:
             yield path, str(entry["md5"])
 
 
@@ -77,7 +81,7 @@ def advice() -> str | None:
         f"{_some(results)} {'was' if len(results) == 1 else 'were'} made before {_some(changed)} "
         "changed, so figures of two runs may stand side by side: dvc repro (in a clone without "
         "data: dvc repro --allow-missing evaluate_cascading compare footprint); or go back: "
-        "git checkout HEAD -- ."
+        "git checkout HEAD -- params.yaml dvc.lock data metrics plots"
     )
 
 

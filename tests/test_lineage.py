@@ -54,6 +54,17 @@ def test_results_of_a_file_that_has_changed_are_named(workflow):
     assert "dvc repro" in told
 
 
+def test_images_are_not_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    record = recorded("data/train.npz", "data/labels.npz")
+    Path("dvc.lock").write_text(f"stages:\n  fetch:\n    outs:\n{record}")
+    Path("data/train.npz").write_text("other images")
+    read, seen = Path.read_bytes, []
+    monkeypatch.setattr(Path, "read_bytes", lambda path: (seen.append(str(path)), read(path))[1])
+    assert found() == {}
+    assert seen == ["data/labels.npz"]
+
+
 def test_a_result_that_was_changed_by_itself_is_named_alone(workflow):
     Path("plots/d.json").write_text("drawn by hand")
     assert found() == {"plots/d.json": ["plots/d.json"]}
