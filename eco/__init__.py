@@ -1,1 +1,33 @@
-"""EcoInference: choose, for each prediction, the cheapest classifier that is good enough."""
+"""Choose, for each prediction, the cheapest classifier that is good enough.
+
+`CascadeClassifier` and `RoutingClassifier` take classifiers, `tune` and `certify` predictions. All
+are imported when first used, so that a command of the study doesn't load scikit-learn.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from eco.estimators import CascadeClassifier, RoutingClassifier
+    from eco.predictions.search import certify, tune
+
+__all__ = ["CascadeClassifier", "RoutingClassifier", "__version__", "certify", "tune"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("ecoinference")
+    if name in ("certify", "tune"):
+        from eco.predictions import search
+
+        return getattr(search, name)
+    if name in __all__:
+        from eco import estimators
+
+        return getattr(estimators, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

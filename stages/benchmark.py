@@ -1,18 +1,24 @@
 """Measure what one prediction of each model costs in joules."""
 
-from eco import energy, files, params
+from eco.energy.benchmark import benchmark
 from eco.errors import reported
+from eco.runtime.session import Session
+from eco.workflow import params
+from eco.workflow.artifacts import ENERGY, IMAGES, LABELS, MODEL
 
 
 def main() -> None:
-    """Write data/energy.json: J per sample of each model at each batch size."""
+    """Write J per sample of each model at each batch size."""
     settings = params.load()
-    X, _ = files.load_images("test", settings.data.name)
-    models = {model: (files.model_path(model), X) for model in settings.pool}
-    protocol = settings.energy.model_dump(exclude={"batch_size"})
-    measured = energy.benchmark(models, announce=print, **protocol)
-    files.save_json(files.ENERGY, measured)
-    print(energy.table(measured["measurements"]))
+    dataset, threads = settings.data.name, settings.energy.threads
+    X, _ = IMAGES.load(split="test", dataset=dataset)
+    n_classes = len(LABELS.load(dataset=dataset).class_names)
+    models = {model: (MODEL.path(model=model), X) for model in settings.pool}
+    for path, _ in models.values():  # before minutes are spent on them
+        Session(path, threads).probabilities(X, n_classes)
+    measurements = benchmark(models, settings.energy)
+    ENERGY.save(measurements)
+    print(measurements.table())
 
 
 if __name__ == "__main__":

@@ -1,21 +1,22 @@
 """Measure what one decision of each router costs in joules."""
 
-from eco import energy, files, params
+from eco.energy.benchmark import benchmark
 from eco.errors import reported
+from eco.workflow import params
+from eco.workflow.artifacts import IMAGES, PREDICTIONS, ROUTER_ENERGY, ROUTER_MODEL
 
 
 def main() -> None:
-    """Write data/router_energy.json: J per sample of each router at each batch size."""
+    """Write J per sample of each router at each batch size."""
     settings = params.load()
-    name, probe = settings.data.name, settings.router.probe
-    X, _ = files.load_images("test", name)
-    answers = files.load_predictions([probe], "test", name)[:, 0]
-    given = {"router": X, "price_router": X, "probe_router": answers}
-    routers = {router: (files.router_path(router), samples) for router, samples in given.items()}
-    protocol = settings.energy.model_dump(exclude={"batch_size"})
-    measured = energy.benchmark(routers, announce=print, **protocol)
-    files.save_json(files.ROUTER_ENERGY, measured)
-    print(energy.table(measured["measurements"]))
+    dataset, probe = settings.data.name, settings.router.probe
+    X, _ = IMAGES.load(split="test", dataset=dataset)
+    p = PREDICTIONS.load(model=probe, dataset=dataset, splits=["test"])["test"]
+    inputs = {"router": X, "price_router": X, "probe_router": p}
+    routers = {name: (ROUTER_MODEL.path(router=name), x) for name, x in inputs.items()}
+    measurements = benchmark(routers, settings.energy)
+    ROUTER_ENERGY.save(measurements)
+    print(measurements.table())
 
 
 if __name__ == "__main__":

@@ -2,25 +2,25 @@
 
 import sys
 
-from eco import files, params
-from eco.confidence import correct
 from eco.errors import reported
-from eco.inference import Session
+from eco.runtime.session import Session
+from eco.workflow import params
+from eco.workflow.artifacts import IMAGES, LABELS, MODEL, PREDICTED, PREDICTIONS
 
 
 def main(model: str = "") -> None:
     """Write the model's probabilities on every split but train."""
     settings = params.load()
     settings.model(model)
-    name = settings.data.name
-    session = Session(files.model_path(model), settings.energy.threads)
-    probabilities = {}
-    for split in files.PREDICTED:
-        X, y = files.load_images(split, name)
-        probabilities[split] = session.in_batches(X)
-        accuracy = correct(probabilities[split][:, None], y).mean()
-        print(f"{model}: {accuracy:.2%} of {len(y)} {split} images right")
-    files.save_predictions(model, name, **probabilities)
+    dataset, probabilities = settings.data.name, {}
+    n_classes = len(LABELS.load(dataset=dataset).class_names)
+    session = Session(MODEL.path(model=model), settings.energy.threads)
+    for split in PREDICTED:
+        X, y = IMAGES.load(split=split, dataset=dataset)
+        probabilities[split] = session.probabilities(X, n_classes)
+        accuracy = (probabilities[split].argmax(axis=1) == y).mean()
+        print(f"{model}: {accuracy:.2%} correct on {len(y)} {split} images")
+    PREDICTIONS.save(probabilities, model=model, dataset=dataset)
 
 
 if __name__ == "__main__":

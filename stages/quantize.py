@@ -2,51 +2,57 @@
 
 import sys
 
-import onnx
-
-from eco import files, params, quantization
-from eco.confidence import correct
 from eco.errors import ModelError, reported
-from eco.inference import Session
-from eco.scoring import accuracy_gain
+from eco.evaluation.scoring import accuracy_gain
+from eco.models.onnx.quantize import quantize
+from eco.runtime.session import Session
+from eco.strategies.confidence import correct
+from eco.workflow import params
+from eco.workflow.artifacts import (
+    IMAGES,
+    LABELS,
+    QUANTIZATION_METRICS,
+    QUANTIZED_MODEL,
+    TRAINED_MODEL,
+)
 
-#: Images of training whose activations set the ranges.
+#: Training images whose activations set the ranges.
 SAMPLES = 1000
 
 
 def main(model: str = "") -> None:
-    """Write the model, in 8-bit integers if params say so, and what that does to its answers."""
+    """Write the model, in 8-bit integers if params say so, and what that does to its labels."""
     settings = params.load()
     settings.model(model)
-    name, threads = settings.data.name, settings.energy.threads
-    trained = Session(files.trained_path(model), threads)  # which names what is wrong with it
-    graph = onnx.load(files.trained_path(model))
+    dataset, threads = settings.data.name, settings.energy.threads
+    n_classes = len(LABELS.load(dataset=dataset).class_names)
+    X, y = IMAGES.load(split="test", dataset=dataset)
+    trained = Session(TRAINED_MODEL.path(model=model), threads)
+    before = trained.probabilities(X, n_classes)
+    graph = TRAINED_MODEL.load(model=model)
     if model in settings.quantized:
-        X, _ = files.load_images("train", name)
+        X_train, _ = IMAGES.load(split="train", dataset=dataset)
         try:
-            graph = quantization.quantized(graph, X[:SAMPLES])
+            graph = quantize(graph, X_train[:SAMPLES])
         except ModelError as error:
-            raise ModelError(
-                f"quantized in params.yaml: {error}. Leave {model} out of quantized."
-            ) from None
-    with files.replacing(files.quantized_path(model)) as stream:
-        stream.write(graph.SerializeToString())
-    X_test, y_test = files.load_images("test", name)
-    sessions = trained, Session(files.quantized_path(model), threads)
-    before, after = (session.in_batches(X_test)[:, None] for session in sessions)
-    was_right, is_right = (correct(p, y_test)[:, 0] for p in (before, after))
-    agreement = (before.argmax(axis=-1) == after.argmax(axis=-1)).mean()
+            remedy = f"Leave {model} out of quantized in params.yaml."
+            raise ModelError(error.problem, remedy, model=model) from None
+    QUANTIZED_MODEL.save(graph, model=model)
+    path = QUANTIZED_MODEL.path(model=model)
+    after = Session(path, threads).probabilities(X, n_classes)
+    float_correct, is_correct = (correct(p[:, None], y)[:, 0] for p in (before, after))
     metrics = {
-        "float_accuracy": float(was_right.mean()),
-        "accuracy": float(is_right.mean()),
-        "agreement": float(agreement),
-        "file_bytes": files.quantized_path(model).stat().st_size,
-    } | accuracy_gain(is_right, was_right)
-    files.save_metrics(f"quantization/{model}", {"quantization": {model: metrics}})
-    kind = "8-bit integers" if model in settings.quantized else "floats, as trained"
+        "float_accuracy": float(float_correct.mean()),
+        "accuracy": float(is_correct.mean()),
+        "agreement": float((before.argmax(axis=1) == after.argmax(axis=1)).mean()),
+        "file_bytes": path.stat().st_size,
+    } | accuracy_gain(is_correct, float_correct)
+    QUANTIZATION_METRICS.save({"quantization": {model: metrics}}, model=model)
+    numbers = "8-bit integers" if model in settings.quantized else "floats, as trained"
     print(
-        f"{model} in {kind}: {is_right.mean():.2%} of test images right, "
-        f"{metrics['gain_points']:+.2f} points; {agreement:.2%} of the answers are the same"
+        f"{model} in {numbers}: {metrics['accuracy']:.2%} correct on test, "
+        f"{metrics['gain_points']:+.2f} points; {metrics['agreement']:.2%} of the labels are the "
+        "same"
     )
 
 

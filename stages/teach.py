@@ -1,37 +1,38 @@
-"""Let the last model of the pool teach: soft targets for those that learn from its answers."""
+"""Make soft targets from the probabilities of the last model of the pool."""
 
 import time
 
 import numpy as np
 
-from eco import files, params
 from eco.errors import reported
-from eco.inference import Session
+from eco.runtime.session import Session
+from eco.workflow import params
+from eco.workflow.artifacts import IMAGES, LABELS, TARGETS, TEACHING_METRICS, TRAINED_MODEL
 
 
 def main() -> None:
-    """Write the labels of train, softened by what the last model answers.
+    """Write the labels of train, mixed with the last model's probabilities.
 
     Knowledge distillation (Hinton, Vinyals & Dean 2015, "Distilling the Knowledge in a Neural
-    Network"): who learns from the teacher's doubts is wrong less often where the teacher is right,
-    which is all that a cascade in front of it may lose.
+    Network").
     """
     settings = params.load()
-    name, teacher, weight = settings.data.name, settings.pool[-1], settings.distillation.weight
-    X, y = files.load_images("train", name)
-    begin, cpu = time.monotonic(), time.process_time()
-    session = Session(files.trained_path(teacher), settings.energy.threads)
-    answers = session.in_batches(X)
+    dataset, teacher, weight = settings.data.name, settings.pool[-1], settings.distillation.weight
+    X, y = IMAGES.load(split="train", dataset=dataset)
+    n_classes = len(LABELS.load(dataset=dataset).class_names)
+    start, cpu_start = time.monotonic(), time.process_time()
+    session = Session(TRAINED_MODEL.path(model=teacher), settings.energy.threads)
+    probabilities = session.probabilities(X, n_classes)
     if settings.distillation.mirror:
-        answers = (answers + session.in_batches(X[:, :, ::-1])) / 2
-    taken = {"seconds": time.monotonic() - begin, "cpu_seconds": time.process_time() - cpu}
-    labels = np.eye(answers.shape[1], dtype=np.float32)[y]
-    files.save_targets("soft", name, (1 - weight) * labels + np.float32(weight) * answers)
-    right = float((answers.argmax(axis=1) == y).mean())
-    files.save_metrics("teaching", {"teaching": taken | {"train_accuracy": right}})
-    print(
-        f"{teacher} answered the images of train in {taken['seconds']:.0f} s, {right:.2%} rightly"
-    )
+        probabilities = (probabilities + session.probabilities(X[:, :, ::-1], n_classes)) / 2
+    seconds, cpu_seconds = time.monotonic() - start, time.process_time() - cpu_start
+    one_hot = np.eye(probabilities.shape[1], dtype=np.float32)[y]
+    soft = (1 - weight) * one_hot + np.float32(weight) * probabilities
+    TARGETS.save(soft, kind="soft", dataset=dataset)
+    accuracy = float((probabilities.argmax(axis=1) == y).mean())
+    metrics = {"seconds": seconds, "cpu_seconds": cpu_seconds, "train_accuracy": accuracy}
+    TEACHING_METRICS.save({"teaching": metrics})
+    print(f"{teacher}: {accuracy:.2%} correct on training images, in {seconds:.0f} s")
 
 
 if __name__ == "__main__":

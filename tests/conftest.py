@@ -12,6 +12,13 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first, what needs its results comes last: workers end together."""
+    place = {"test_end_to_end.py": -1, "test_commands.py": 1}
+    top = REPOSITORY / "tests"
+    items.sort(key=lambda item: place.get(item.path.name, 0) if item.path.parent == top else 0)
+
+
 @pytest.fixture
 def table() -> dict[str, np.ndarray]:
     """Four samples, three models, two classes: rows are samples, columns models.
@@ -83,11 +90,3 @@ def run_in() -> Callable[[Path], Run]:
         return run
 
     return bound
-
-
-def measured_row(name, readings):
-    """A row of `energy.measure`, of whose figures only the readings matter."""
-    return {
-        "name": name, "batch_size": 1, "energy_j": 1.0, "energy_j_low": 1.0,
-        "energy_j_high": 1.0, "flags": "", "wall_s": 0.5, "readings_j": readings,
-    }  # fmt: skip

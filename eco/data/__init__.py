@@ -1,0 +1,1 @@
+"""Data sets: found or downloaded, split, and read from files of one's own."""

@@ -1,0 +1,1 @@
+"""Joules per prediction: how they are measured, and what a measurement is."""

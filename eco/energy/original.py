@@ -1,0 +1,37 @@
+"""The largest model of the original study, run as that study runs it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eco.energy.threads import limit_threads
+from eco.errors import extra
+
+Array = NDArray[Any]
+
+#: What its energy is called among those of strategies.
+NAME = "the original's CNN"
+
+
+def network(shape: tuple[int, ...], n_classes: int) -> Any:
+    """The network of EcoInference-Dynamic-Selection's "Extra Large", with initial weights."""
+    with extra("train"):
+        from keras import Sequential, layers
+
+    return Sequential(
+        [
+            layers.Input(shape), layers.Reshape((*shape, 1)),
+            layers.Conv2D(32, 3, activation="relu"), layers.MaxPooling2D(),
+            layers.Conv2D(64, 3, activation="relu"), layers.Flatten(),
+            layers.Dense(n_classes, "softmax"),
+        ]
+    )  # fmt: skip
+
+
+def load(shape: tuple[int, ...], n_classes: int, threads: int) -> Callable[[Array], Array]:
+    """Its network, called image by image: what it costs doesn't depend on its weights."""
+    limit_threads(threads)
+    model = network(shape, n_classes)
+    return lambda X: np.stack([model(image[None] / np.float32(255))[0] for image in X])

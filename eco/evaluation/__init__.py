@@ -1,0 +1,1 @@
+"""Scores, intervals, calibration and footprint of strategies: pure functions of arrays."""

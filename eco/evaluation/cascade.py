@@ -1,0 +1,89 @@
+"""The chosen cascade: its score, what it does to each class, and its footprint."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from eco.evaluation.footprint import footprint_row
+from eco.evaluation.scoring import ScoredStrategy, score
+from eco.strategies.decisions import Decisions, decide
+from eco.strategies.names import CHOSEN
+from eco.strategies.outcomes import Array, Outcomes
+from eco.strategies.strategy import Strategy
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class CascadeEvaluation:
+    """The scored cascade, its metrics with worst class and footprint, and the rows of its plots."""
+
+    scored: ScoredStrategy
+    metrics: Mapping[str, Any]
+    class_rows: Rows
+    confusion_rows: Rows
+
+
+def evaluate_cascade(
+    strategy: Strategy,
+    outcomes: Outcomes,
+    class_names: Sequence[str],
+    extra_j: float,
+    grid_g_per_kwh: float,
+) -> CascadeEvaluation:
+    """Evaluate a cascade on outcomes of the test split; energies as in `footprint_row`."""
+    decisions = decide(strategy, outcomes)
+    pairs = zip(strategy.models, strategy.thresholds, strict=True)
+    text = " -> ".join(f"{model} {threshold:g}" for model, threshold in pairs)
+    scored = ScoredStrategy(
+        CHOSEN, CHOSEN, strategy, score(decisions, outcomes), CHOSEN, {"cascade": text}
+    )
+    class_rows = by_class(decisions, outcomes, class_names)
+    metrics, last_j = scored.metrics(), float(outcomes.energy_j[-1])
+    metrics |= {
+        "worst_class": worst_class(class_rows),
+        "footprint": footprint_row(metrics, last_j, extra_j, grid_g_per_kwh),
+    }
+    labels = outcomes.labels[np.arange(len(outcomes)), decisions.answered_by]
+    confusion = confusion_rows(outcomes.y, labels, class_names)
+    return CascadeEvaluation(scored, metrics, class_rows, confusion)
+
+
+def by_class(decisions: Decisions, outcomes: Outcomes, class_names: Sequence[str]) -> Rows:
+    """Figures of each class that has samples, in label order.
+
+    ``accuracy``; ``accuracy_loss_points`` below the last model; ``energy_share`` of the last
+    model's, without a router's own; ``last_model_share``, how often that one ran.
+    """
+    correct, energy_j, rows = decisions.correct(outcomes), outcomes.energy_j, []
+    for label, name in enumerate(class_names):
+        members = outcomes.y == label
+        if members.any():
+            accuracy, ran = correct[members].mean(), decisions.ran[members].mean(axis=0)
+            figures = {
+                "accuracy": accuracy,
+                "accuracy_loss_points": 100 * (outcomes.correct[members, -1].mean() - accuracy),
+                "energy_share": ran @ energy_j / energy_j[-1],
+                "last_model_share": ran[-1],
+            }
+            rows.append({"class": name} | {key: float(value) for key, value in figures.items()})
+    return rows
+
+
+def worst_class(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """``class`` and ``accuracy_loss_points`` of the class that loses most."""
+    worst = max(rows, key=lambda row: row["accuracy_loss_points"])
+    return {key: worst[key] for key in ("class", "accuracy_loss_points")}
+
+
+def confusion_rows(y: Array, labels: Array, class_names: Sequence[str]) -> Rows:
+    """Number of samples of each true class that were given each label."""
+    counts = np.zeros((len(class_names),) * 2, np.int64)
+    np.add.at(counts, (y, labels), 1)
+    return [
+        {"actual": actual, "predicted": predicted, "samples": int(counts[i, j])}
+        for i, actual in enumerate(class_names)
+        for j, predicted in enumerate(class_names)
+    ]

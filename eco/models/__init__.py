@@ -1,0 +1,1 @@
+"""Models of the pool and routers: training, and the ONNX graphs that they become."""

@@ -1,0 +1,280 @@
+"""Models of the pool that Keras trains, on images that are shifted and mirrored."""
+
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eco.errors import extra
+from eco.models.sklearn import scale
+
+Array = NDArray[Any]
+
+log = logging.getLogger(__name__)
+
+#: Processor flags of instructions for bfloat16 (x86-64; Linux also has them for Arm).
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+#: Images per batch of held-out samples.
+EVALUATION_BATCH = 500
+
+
+@dataclass(kw_only=True)
+class Network:
+    """A model of the pool around the Keras network that `network` returns.
+
+    `eco.models.settings.NetworkSettings` describes the settings. The first ``small_epochs`` are on
+    images of five sevenths the height and width.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    label_smoothing: float
+    max_shift: int
+    mirror: bool
+    precision: str
+    small_epochs: int = 0
+
+    def network(self, pixels: Any, n_classes: int) -> Any:
+        """The layers, from pixels in [0, 1] to probabilities, as a keras.Model."""
+        raise NotImplementedError
+
+    def fit(
+        self,
+        X: Array,
+        y: Array,
+        X_held_out: Array,
+        y_held_out: Array,
+        seed: int,
+        soft: Array | None = None,
+    ) -> list[dict[str, Any]]:
+        """Train, and return the training curve: see `eco.models.base.Model`."""
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        with extra("train"):
+            import cpuinfo
+            import keras
+
+        keras.utils.set_random_seed(seed)
+        one_hot = np.eye(int(y.max()) + 1, dtype=np.float32)
+        # What is learnt, and next to it the labels that accuracy is counted by.
+        targets = np.hstack([one_hot[y] if soft is None else soft, one_hot[y]])
+        held_out = _batches(X_held_out, np.tile(one_hot[y_held_out], 2), EVALUATION_BATCH)
+        flags = cpuinfo.get_cpu_info().get("flags", [])
+        precision = supported_precision(self.precision, flags)
+        with _computing_in(precision):
+            network = self._compiled(X, len(one_hot))
+        log.info("training %s parameters in %s", f"{network.count_params():,}", precision)
+        curve = self._train(network, X, targets, held_out, np.random.default_rng(seed))
+        self.fitted = self._for_whole_images(network, X, len(one_hot))
+        self.fitted.compile(loss=self._loss, metrics=[accuracy])
+        finished = self.fitted.evaluate(held_out, verbose=0, return_dict=True)
+        curve[-1] |= {name: float(finished[name]) for name in ("accuracy", "loss")}
+        return curve
+
+    def graph(self) -> Any:
+        """The ONNX graph from images to probabilities."""
+        from eco.models.onnx.export import export_network
+
+        return export_network(self.fitted)
+
+    def _train(
+        self, network: Any, X: Array, targets: Array, held_out: Any, random: np.random.Generator
+    ) -> list[dict[str, Any]]:
+        start, curve = time.monotonic(), []
+        for epoch in range(self.epochs):
+            order = random.permutation(len(X))
+            # All images at once: batch by batch Keras would wait for it.
+            images = augment(X[order], self.max_shift, self.mirror, random)
+            images = _shrink(images) if epoch < self.small_epochs else images
+            logs = network.fit(
+                _batches(images, targets[order], self.batch_size),
+                initial_epoch=epoch,
+                epochs=epoch + 1,
+                verbose=0,
+                shuffle=False,
+                validation_data=held_out,
+            ).history
+            curve += _curve_rows(epoch + 1, logs)
+            left = (time.monotonic() - start) / (epoch + 1) * (self.epochs - epoch - 1)
+            log.info(
+                "epoch %2d/%d  accuracy %.4f, held out %.4f, %4.0f s left",
+                epoch + 1, self.epochs, curve[-2]["accuracy"], curve[-1]["accuracy"], left,
+            )  # fmt: skip
+        return curve
+
+    def _layers(self, shape: tuple[int | None, ...], n_classes: int) -> Any:
+        import keras
+
+        return self.network(keras.Input(shape, name="pixels"), n_classes)
+
+    def _compiled(self, X: Array, n_classes: int) -> Any:
+        import keras
+
+        network = self._layers((None, None) if self.small_epochs else X.shape[1:], n_classes)
+        steps = self.epochs * -(-len(X) // self.batch_size)
+        schedule = keras.optimizers.schedules.CosineDecay(
+            0.0, steps, warmup_target=self.learning_rate, warmup_steps=max(1, steps // 10)
+        )
+        network.compile(
+            keras.optimizers.AdamW(schedule, weight_decay=self.weight_decay),
+            self._loss,
+            metrics=[accuracy],
+            steps_per_execution=8,  # a step of a perceptron is shorter than Keras' own loop
+            jit_compile=False,  # XLA trains convolutions on a CPU at half the speed
+        )
+        return network
+
+    def _loss(self, targets: Any, p: Any) -> Any:
+        import keras
+
+        shares = targets[:, : p.shape[-1]]
+        return keras.losses.categorical_crossentropy(
+            shares, p, label_smoothing=self.label_smoothing
+        )
+
+    def _for_whole_images(self, network: Any, X: Array, n_classes: int) -> Any:
+        """The trained network in float32, for images of one size."""
+        whole = self._layers(X.shape[1:], n_classes)
+        whole.set_weights(network.get_weights())
+        whole(scale(X[:1]))  # Keras exports what has been called
+        return whole
+
+
+def supported_precision(precision: str, flags: Collection[str]) -> str:
+    """That precision, or float32 where the processor's flags show no instructions for bfloat16."""
+    return precision if BFLOAT16_FLAGS.intersection(flags) else "float32"
+
+
+@contextlib.contextmanager
+def _computing_in(precision: str) -> Iterator[None]:
+    """Layers made here multiply in that precision."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _batches(X: Array, targets: Array, batch_size: int) -> Any:
+    """Scaled images and targets in this order, as a tf.data.Dataset."""
+    import tensorflow as tf
+
+    # Held once, and cut up batch by batch: slices would copy the images one by one.
+    images, labels = tf.constant(X), tf.constant(targets)
+    options = tf.data.Options()
+    options.autotune.enabled = False  # an epoch would last until the tuning wakes up
+    return (
+        tf.data.Dataset.range(len(X))
+        .batch(batch_size)
+        .map(
+            lambda index: (
+                tf.cast(tf.gather(images, index), tf.float32) / np.float32(255),
+                tf.gather(labels, index),
+            )
+        )
+        .prefetch(2)
+        .with_options(options)
+    )
+
+
+def accuracy(targets: Any, p: Any) -> Any:
+    """Keras' metric of that name, of the labels next to the targets."""
+    import keras
+
+    return keras.metrics.categorical_accuracy(targets[:, p.shape[-1] :], p)
+
+
+def _curve_rows(epoch: int, logs: Mapping[str, list[float]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "epoch": epoch,
+            "split": split,
+            "accuracy": float(logs[f"{prefix}accuracy"][0]),
+            "loss": float(logs[f"{prefix}loss"][0]),
+        }
+        for split, prefix in (("train", ""), ("held out", "val_"))
+    ]
+
+
+def augment(X: Array, max_shift: int, mirror: bool, random: np.random.Generator) -> Array:
+    """Images, (n_samples, height, width), shifted at random and perhaps mirrored.
+
+    By up to `max_shift` pixels each way, black pixels coming in; half of them with left and right
+    swapped if `mirror`.
+    """
+    n_samples, height, width = X.shape
+    margin = ((0, 0), (max_shift, max_shift), (max_shift, max_shift))
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(X, margin), (height, width), (1, 2))
+    down, right = random.integers(0, 2 * max_shift + 1, (2, n_samples))
+    shifted: Array = windows[np.arange(n_samples), down, right]
+    if mirror:
+        swapped = random.random(n_samples) < 0.5
+        shifted[swapped] = shifted[swapped, :, ::-1]
+    return shifted
+
+
+def _shrink(X: Array) -> Array:
+    """Images of five sevenths the height and width: half the work for a convolutional network."""
+    import tensorflow as tf
+
+    size = [-(-5 * length // 7) for length in X.shape[1:]]
+    parts = np.array_split(X, -(-len(X) // 4000))
+    shrunk = [tf.image.resize(part[..., None], size, "area").numpy()[..., 0] for part in parts]
+    return np.concatenate(shrunk)
+
+
+def convolution(x: Any, filters: int, size: int, stride: int = 1) -> Any:
+    """A convolution and its batch normalization."""
+    from keras import layers
+
+    x = layers.Conv2D(filters, size, strides=stride, padding="same", use_bias=False)(x)
+    return _batch_normalization()()(x)
+
+
+def space_to_depth(pixels: Any) -> Any:
+    """Every 2 x 2 pixels as the channels of one; an odd height or width gets a black edge."""
+    from keras import layers
+
+    _, height, width = pixels.shape
+    rows, columns = -(-height // 2), -(-width // 2)
+    if height % 2 or width % 2:
+        x = layers.Reshape((height, width, 1))(pixels)
+        pixels = layers.ZeroPadding2D(((0, height % 2), (0, width % 2)))(x)
+    x = layers.Permute((1, 3, 2, 4))(layers.Reshape((rows, 2, columns, 2))(pixels))
+    return layers.Reshape((rows, columns, 4))(x)
+
+
+@cache
+def _batch_normalization() -> Any:
+    import tensorflow as tf
+    from keras import layers
+
+    class FusedBatchNormalization(layers.BatchNormalization):  # type: ignore[misc]
+        """Keras' own layer, trained by TensorFlow's fused operation."""
+
+        def __init__(self) -> None:
+            super().__init__(momentum=0.9)
+
+        def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+            if not training:
+                return super().call(inputs, training=False, mask=mask)
+            y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+                x=inputs, scale=self.gamma, offset=self.beta, mean=[], variance=[],
+                epsilon=self.epsilon, is_training=True,
+            )  # fmt: skip
+            for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                moving.assign(moving * self.momentum + batch * (1 - self.momentum))
+            return y
+
+    return FusedBatchNormalization

@@ -1,0 +1,131 @@
+"""The samples of a file, divided into those that tune, certify and test."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eco.errors import DataError
+from eco.evaluation.targets import subset
+from eco.predictions.columns import Samples
+from eco.strategies.outcomes import Outcomes
+
+Array = NDArray[Any]
+
+#: What samples are for; each serves one purpose.
+SPLITS = ("tuning", "certification", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The samples of one split."""
+
+    outcomes: Outcomes
+    groups: Array | None = None  #: (n_samples,) numbers.
+    cost_per_sample: Array | None = None  #: (n_samples, n_models), where costs vary.
+
+
+def divide(
+    samples: Samples, splits: Sequence[str], shares: Sequence[float], seed: int
+) -> dict[str, Part]:
+    """Some of the `SPLITS`: as the samples say, or else at random, by groups if there are any.
+
+    Where the samples name all splits but that of the certificate, half of the tuning samples
+    certify. A model costs what it costs on average on the tuning samples.
+
+    Parameters
+    ----------
+    samples : Samples
+    splits : sequence of str
+        The splits that are needed, tuning first.
+    shares : sequence of float
+        Of the samples, or of their groups, for each split.
+    seed : int
+        Of the random division.
+
+    Raises
+    ------
+    DataError
+        If the split of a sample is none of these, one has no samples, or a group is in two.
+    """
+    names = samples.split
+    if names is None or set(names) <= {"tuning"}:
+        names = _at_random(samples.groups, len(samples.outcomes), splits, shares, seed)
+    else:
+        _check(names, splits)
+        _refuse_shared_groups(names, samples.groups)
+        if "certification" in splits and "certification" not in names:
+            tuning, names = names == "tuning", names.copy()
+            groups = None if samples.groups is None else samples.groups[tuning]
+            halves = ("tuning", "certification")
+            names[tuning] = _at_random(groups, int(tuning.sum()), halves, (0.5, 0.5), seed)
+    parts = {split: _part(samples, np.flatnonzero(names == split)) for split in splits}
+    costs = parts["tuning"].cost_per_sample
+    if costs is None:
+        return parts
+    means = costs.mean(axis=0)
+    return {
+        name: replace(part, outcomes=replace(part.outcomes, energy_j=means))
+        for name, part in parts.items()
+    }
+
+
+def _check(names: Array, splits: Sequence[str]) -> None:
+    if unknown := sorted(set(names) - set(SPLITS)):
+        raise DataError(
+            f"split must be one of {', '.join(SPLITS)} in every row; got {unknown[0]}",
+            "Rename the splits, or leave the column out: then they are drawn at random.",
+        )
+    for split in splits:
+        if split != "certification" and not (names == split).any():
+            raise DataError(
+                f"split must name samples for {split}; got {', '.join(sorted(set(names)))} alone",
+                "Name them, or leave the column out: then they are drawn at random.",
+            )
+
+
+def _at_random(
+    groups: Array | None, n_samples: int, splits: Sequence[str], shares: Sequence[float], seed: int
+) -> Array:
+    """Names of splits for samples, the same for those of one group."""
+    units = np.arange(n_samples) if groups is None else np.unique(groups, return_inverse=True)[1]
+    n_units = int(units.max(initial=-1)) + 1
+    sizes = np.diff(np.round(np.cumsum(shares) / np.sum(shares) * n_units).astype(int), prepend=0)
+    if sizes.min() < 1:
+        unit = "sample" if groups is None else "group"
+        raise DataError(
+            f"there must be a {unit} at least for each of {', '.join(splits)}; got {n_units} in all"
+        )
+    names = np.repeat(np.array(splits, object), sizes)
+    return names[np.random.default_rng(seed).permutation(n_units)][units]
+
+
+def _refuse_shared_groups(names: Array, groups: Array | None) -> None:
+    if groups is None:
+        return
+    first_of = np.unique(groups, return_index=True)[1]
+    _, numbers = np.unique(groups, return_inverse=True)
+    shared = names != names[first_of][numbers]
+    if shared.any():
+        row = int(shared.argmax())
+        raise DataError(
+            f"group: all samples of a group must be in one split; row {row} is in {names[row]}, "
+            f"another one of its group in {names[first_of[numbers[row]]]}",
+            "Put each group into one split, or leave the splits out.",
+        )
+
+
+def _part(samples: Samples, rows: Array) -> Part:
+    groups, costs = samples.groups, samples.cost_per_sample
+    return Part(
+        subset(samples.outcomes, rows),
+        None if groups is None else groups[rows],
+        None if costs is None else costs[rows],
+    )
+
+
+def sizes(parts: Mapping[str, Part]) -> dict[str, int]:
+    """Number of samples of each split."""
+    return {name: len(part.outcomes) for name, part in parts.items()}

@@ -1,0 +1,1 @@
+"""Oracle, cascades, routers, their tuning and certification: pure functions of arrays."""

@@ -1,0 +1,1 @@
+"""The workflow: its settings, its files, and what its stages load."""

@@ -1,0 +1,123 @@
+import logging
+
+import numpy as np
+import pytest
+
+from eco.models import keras as networks
+from eco.models.kinds import mlp
+from tests.models.conftest import SETTINGS
+
+
+class Recorded(mlp.Model):
+    """A perceptron that records what it computes in, and what each epoch consists of."""
+
+    def network(self, pixels, n_classes):
+        import keras
+
+        record = self.__dict__.setdefault("record", {"dtypes": [], "epochs": []})
+        layers = super().network(pixels, n_classes)
+        record["dtypes"].append([layer.compute_dtype for layer in layers.layers])
+
+        class Recorder(keras.Model):
+            def fit(self, batches, **options):
+                images, targets = (np.concatenate(part) for part in zip(*batches, strict=True))
+                tuned = batches.options().autotune.enabled
+                record["epochs"].append((images, targets, tuned))
+                return super().fit(batches, **options)
+
+        return Recorder(pixels, layers.output)
+
+
+@pytest.fixture(scope="module")
+def recorded(digits):
+    """What a perceptron computes in, what its epochs consist of, and what it logs."""
+    import keras
+
+    model, logged = Recorded(**SETTINGS["mlp"] | {"max_shift": 0}), []
+    log, handler = logging.getLogger("eco.models"), logging.Handler()
+    handler.emit = lambda record: logged.append(record.getMessage())
+    log.addHandler(handler)
+    log.setLevel("INFO")
+    policy = keras.config.dtype_policy().name
+    model.fit(*digits["train"], *digits["tuning"], 42)
+    log.removeHandler(handler)
+    assert keras.config.dtype_policy().name == policy, "what is made later computes otherwise"
+    return model.record | {"log": logged}
+
+
+@pytest.mark.parametrize(
+    ("precision", "flags", "expected"),
+    [
+        ("bfloat16", ["avx2"], "float32"),
+        ("bfloat16", ["avx2", "avx512_bf16"], "bfloat16"),
+        ("float32", ["avx512_bf16"], "float32"),
+    ],
+)
+def test_the_precision_is_one_that_the_processor_has(precision, flags, expected):
+    assert networks.supported_precision(precision, flags) == expected
+
+
+@pytest.mark.slow
+def test_a_network_trains_in_its_precision_and_is_exported_in_float32(recorded):
+    import cpuinfo
+
+    trained, exported = recorded["dtypes"]
+    flags = cpuinfo.get_cpu_info().get("flags", [])
+    used = networks.supported_precision("bfloat16", flags)
+    assert recorded["log"][0].endswith(f"parameters in {used}")
+    assert set(trained[1:-1]) == {used}
+    assert trained[-1] == "float32"
+    assert set(exported) == {"float32"}
+
+
+@pytest.mark.slow
+def test_every_epoch_has_all_images_in_an_order_of_its_own(recorded, digits):
+    X, y = digits["train"]
+    epochs = recorded["epochs"]
+    orders = set()
+    for images, targets, _ in epochs:
+        labels = targets[:, :10].argmax(axis=1)
+        pixels = np.round(images * 255).astype(np.uint8)
+        pairs = sorted((x.tobytes(), label) for x, label in zip(pixels, labels, strict=True))
+        assert pairs == sorted((x.tobytes(), label) for x, label in zip(X, y, strict=True))
+        assert np.array_equal(images, pixels / np.float32(255))
+        orders.add(tuple(labels))
+    assert len(orders) == len(epochs) > 1
+
+
+@pytest.mark.slow
+def test_batches_are_not_tuned_by_tensorflow(recorded):
+    tuned = [tuned for _, _, tuned in recorded["epochs"]]
+    assert tuned == [False] * len(tuned), "epochs last until the tuning wakes up"
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (7, 9), (1, 5)])
+def test_space_to_depth_keeps_every_pixel_and_each_once(shape):
+    import keras
+
+    pixels = keras.Input(shape)
+    X = np.arange(1, np.prod(shape) + 1, dtype=np.float32).reshape(1, *shape)
+    folded = np.asarray(keras.Model(pixels, networks.space_to_depth(pixels))(X))
+    height, width = shape
+    assert folded.shape == (1, -(-height // 2), -(-width // 2), 4)
+    assert sorted(folded[folded > 0]) == sorted(X.ravel()), "a pixel is lost or there twice"
+    below, right = X[0, 1 % height, 0] if height > 1 else 0, X[0, 0, 1]
+    assert folded[0, 0, 0, :3].tolist() == [X[0, 0, 0], right, below]
+
+
+def test_shifts_move_an_image_and_keep_its_ink_inside_the_margin():
+    X = np.zeros((200, 8, 8), np.uint8)
+    X[:, 3, 4] = 255
+    shifted = networks.augment(X, 2, mirror=False, random=np.random.default_rng(0))
+    assert shifted.shape == X.shape
+    assert (shifted.sum(axis=(1, 2)) == 255).all()
+    rows, columns = np.nonzero(shifted)[1:]
+    assert (set(rows), set(columns)) == ({1, 2, 3, 4, 5}, {2, 3, 4, 5, 6})
+
+
+def test_a_mirror_swaps_left_and_right_half_of_the_time():
+    X = np.zeros((1000, 4, 4), np.uint8)
+    X[:, 1, 0] = 9
+    mirrored = networks.augment(X, 0, mirror=True, random=np.random.default_rng(0))
+    assert 400 < (mirrored[:, 1, 3] == 9).sum() < 600
+    assert ((mirrored[:, 1, 3] == 9) ^ (mirrored[:, 1, 0] == 9)).all()

@@ -1,0 +1,82 @@
+"""Samples divided into splits: as named, or at random, groups whole."""
+
+import numpy as np
+import pytest
+
+from eco.errors import DataError
+from eco.predictions.columns import Columns, checked
+from eco.predictions.division import SPLITS, divide, sizes
+from tests.predictions.pools import COSTS, MODELS, confidence_and_correct
+
+SHARES = (0.4, 0.3, 0.3)
+
+
+def samples(n_samples=240, **columns):
+    confidence, correct = confidence_and_correct(n_samples)
+    return checked(Columns(MODELS, COSTS, confidence, correct, **columns))
+
+
+def test_samples_are_divided_at_random_by_shares_and_seed():
+    one = divide(samples(), SPLITS, SHARES, 1)
+    assert sizes(one) == {"tuning": 96, "certification": 72, "test": 72}
+    again, other = divide(samples(), SPLITS, SHARES, 1), divide(samples(), SPLITS, SHARES, 2)
+    confidences = [parts["test"].outcomes.confidence for parts in (one, again, other)]
+    np.testing.assert_array_equal(*confidences[:2])
+    assert (confidences[0] != confidences[2]).any()
+    whole = np.concatenate([part.outcomes.confidence for part in one.values()])
+    expected = samples().outcomes.confidence
+    assert sorted(whole.tolist()) == sorted(expected.tolist())
+
+
+def test_groups_stay_whole():
+    groups = np.arange(240) // 5
+    parts = divide(samples(groups=groups), SPLITS, SHARES, 0)
+    kept = [set(part.groups) for part in parts.values()]
+    assert [len(each) for each in kept] == [19, 15, 14]
+    assert len(set.union(*kept)) == 48
+    split = np.where(np.arange(240) < 100, "tuning", "test")
+    split[99] = "test"
+    with pytest.raises(DataError, match=r"in one split; row 99 is in test, another one .* tuning"):
+        divide(samples(groups=groups, split=split), SPLITS, SHARES, 0)
+
+
+def test_named_splits_are_kept_and_half_of_tuning_certifies_where_none_is_named():
+    split = np.where(np.arange(240) < 100, "tuning", "test").astype(object)
+    parts = divide(samples(split=split), SPLITS, SHARES, 0)
+    assert sizes(parts) == {"tuning": 50, "certification": 50, "test": 140}
+    np.testing.assert_array_equal(
+        parts["test"].outcomes.confidence, samples().outcomes.confidence[100:]
+    )
+    split[:30] = "certification"
+    parts = divide(samples(split=split), SPLITS, SHARES, 0)
+    assert sizes(parts) == {"tuning": 70, "certification": 30, "test": 140}
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        (["train"] * 240, "split must be one of tuning, certification, test in every row; got tr"),
+        (["test"] * 240, "split must name samples for tuning; got test alone"),
+    ],
+)
+def test_other_splits_are_refused(split, message):
+    with pytest.raises(DataError, match=message):
+        divide(samples(split=split), SPLITS, SHARES, 0)
+
+
+def test_too_few_samples_are_refused():
+    with pytest.raises(DataError, match=r"a sample at least for each of .*; got 2 in all"):
+        divide(samples(2), SPLITS, SHARES, 0)
+    with pytest.raises(DataError, match=r"a group at least for each of .*; got 1 in all"):
+        divide(samples(groups=["a"] * 240), SPLITS, SHARES, 0)
+
+
+def test_a_model_costs_its_mean_on_the_tuning_samples():
+    small = np.where(np.arange(240) < 100, 2.0, 9.0)
+    split = np.where(np.arange(240) < 100, "tuning", "test")
+    confidence, correct = confidence_and_correct()
+    columns = Columns(MODELS, COSTS | {"small": small}, confidence, correct, split=split)
+    parts = divide(checked(columns), SPLITS, SHARES, 0)
+    for part in parts.values():
+        assert part.outcomes.energy_j.tolist() == [2.0, 4.0, 20.0]
+    assert (parts["test"].cost_per_sample[:, 0] == 9).all()

@@ -1,0 +1,185 @@
+"""Files of predictions: every form holds the same, and what is wrong is found where it stands."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from eco.errors import DataError, FileError
+from eco.predictions import files
+from eco.predictions.columns import checked
+from tests.predictions.pools import CLASSES, COSTS, MODELS, long, probabilities, wide
+
+
+def written(folder, frame, suffix=".csv"):
+    path = folder / f"predictions{suffix}"
+    frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(path)
+    return path
+
+
+def loaded(path, costs=None):
+    return checked(files.read(path, costs))
+
+
+def refused(path, costs=None):
+    with pytest.raises((DataError, FileError)) as caught:
+        loaded(path, costs)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+def arrays(**changed):
+    y, p = probabilities()
+    content = {"probabilities": p, "y": y, "classes": CLASSES, "models": MODELS}
+    return content | {"costs": list(COSTS.values())} | changed
+
+
+@pytest.mark.parametrize("kind", ["confidence", "probabilities"])
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_wide_and_long_tables_hold_the_same(tmp_path, kind, suffix):
+    one = loaded(written(tmp_path, wide(kind), suffix)).outcomes
+    frame = long(kind)
+    other = loaded(written(tmp_path, frame, suffix)).outcomes
+    order = frame["id"].unique()
+    rows = [int(name[1:]) for name in order]
+    assert one.pool == other.pool == MODELS
+    assert one.energy_j.tolist() == other.energy_j.tolist() == list(COSTS.values())
+    np.testing.assert_array_equal(one.confidence[rows], other.confidence)
+    np.testing.assert_array_equal(one.correct[rows], other.correct)
+
+
+def test_arrays_hold_what_a_table_holds(tmp_path):
+    np.savez(tmp_path / "predictions.npz", **arrays())
+    one = loaded(tmp_path / "predictions.npz")
+    other = loaded(written(tmp_path, wide("probabilities")))
+    assert one.classes == other.classes == CLASSES
+    np.testing.assert_array_equal(one.outcomes.confidence, other.outcomes.confidence)
+    np.testing.assert_array_equal(one.outcomes.labels, other.outcomes.labels)
+
+
+def test_given_costs_name_the_pool_and_its_order(tmp_path):
+    for frame in (wide(), long()):
+        path = written(tmp_path, frame)
+        outcomes = loaded(path, {"large": 2.0, "small": 3.0}).outcomes
+        assert outcomes.pool == ("large", "small")
+        assert outcomes.energy_j.tolist() == [2.0, 3.0]
+        assert "holds no model huge; there are: small, mid, large" in refused(path, {"huge": 1.0})
+
+
+def test_costs_of_each_sample_stay_with_it(tmp_path):
+    frame = wide()
+    frame["cost:mid"] = np.arange(len(frame)) + 1.0
+    samples = loaded(written(tmp_path, frame))
+    assert samples.outcomes.energy_j[1] == frame["cost:mid"].mean()
+    assert samples.cost_per_sample[7].tolist() == [1.0, 8.0, 20.0]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("confidence:mid", 1.5, "confidence:mid, line 7: must lie from 0 to 1; got 1.5"),
+        ("confidence:mid", "high", "confidence:mid, line 7: must hold a number in every row; got "),
+        ("confidence:mid", None, "line 7: must hold a number in every row; got nothing"),
+        ("correct:small", 2, "correct:small, line 7: must be 1 or 0, true or false; got 2"),
+        ("cost:large", -3.0, "cost:large, line 7: must not be negative; got -3"),
+        ("cost:large", None, "cost:large, line 7: must hold a number in every row; got nothing"),
+        ("id", "q1", "line 7: each may stand once; got id q1 again"),
+    ],
+)
+def test_a_bad_value_of_a_table_is_found(tmp_path, column, value, message):
+    frame = wide()
+    frame[column] = frame[column].astype(object)
+    frame.loc[5, column] = value
+    assert message in refused(written(tmp_path, frame))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("p:small:dog", 0.99, "probabilities:small, line 7: must sum to 1 over the classes; got"),
+        ("p:small:dog", -0.2, "probabilities:small, line 7: must be 0 or more; got -0.2"),
+        ("y", "yak", "y, line 7: must be one of the classes (cat, dog, emu); got yak"),
+        ("y", None, "y, line 7: must hold a value in every row; got nothing"),
+    ],
+)
+def test_a_bad_value_of_probabilities_is_found(tmp_path, column, value, message):
+    frame = wide("probabilities")
+    frame.loc[5, [column]] = value
+    if column != "y":
+        frame.loc[5, ["p:small:cat", "p:small:emu"]] = (0.9, 1 - 0.9 - min(value, 0))
+    assert message in refused(written(tmp_path, frame))
+
+
+def test_a_long_table_names_line_id_and_model(tmp_path):
+    frame = long(split="test")
+    row = frame.index[(frame["id"] == "q17") & (frame["model"] == "mid")][0]
+    bad = frame.copy()
+    bad.loc[row, "confidence"] = 7
+    assert f"confidence:mid, line {row + 2} (id q17): must lie" in refused(written(tmp_path, bad))
+    twice = pd.concat([frame, frame.loc[[row]]], ignore_index=True)
+    assert "each may stand once; got id q17, model mid again" in refused(written(tmp_path, twice))
+    lacking = refused(written(tmp_path, frame.drop(row)))
+    assert "a row of every model for every id; got none of model mid for id q17" in lacking
+    bad = frame.copy()
+    bad.loc[row, "split"] = "tuning"
+    assert "split, " in (text := refused(written(tmp_path, bad)))
+    assert "must be the same in every row; got test and tuning" in text
+
+
+def test_a_model_that_is_absent_in_a_split_is_named_with_it(tmp_path):
+    split = np.where(np.arange(240) < 100, "tuning", "test")
+    frame = long(split=split)
+    gone = (frame["model"] == "mid") & (frame["split"] == "test")
+    text = refused(written(tmp_path, frame[~gone]))
+    assert "must hold every model in every split; got no mid in test" in text
+    frame = wide(split=split)
+    frame.loc[split == "test", "confidence:mid"] = None
+    text = refused(written(tmp_path, frame))
+    assert "confidence:mid: must hold predictions in every split; got none in test" in text
+
+
+def test_missing_columns_and_costs_are_named(tmp_path):
+    frame = wide()
+    lacking = refused(written(tmp_path, frame.drop(columns="correct:mid")))
+    assert "correct:mid: must be there for every model" in lacking
+    text = refused(written(tmp_path, frame.drop(columns="cost:mid")))
+    assert "must hold a cost of every model; got none of mid" in text
+    assert "--cost NAME=NUMBER" in text
+    text = refused(written(tmp_path, wide("probabilities").drop(columns="p:mid:emu")))
+    assert "must have the column p:mid:emu" in text
+    assert "must have columns such as confidence:MODEL" in refused(written(tmp_path, frame[["id"]]))
+    assert "must have a column id" in refused(written(tmp_path, long().drop(columns="id")))
+    assert "must hold a row for each sample" in refused(written(tmp_path, frame[:0]))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"models": MODELS[:2]}, "then a model for each of the 2 names in models"),
+        ({"models": ("a", "b", "a")}, "models must name each once; got a twice"),
+        ({"costs": [1.0, 2.0]}, "costs must hold a number for each of the 3 models"),
+        ({"costs": [0.0, 2.0, 3.0]}, "cost:small: must be more than 0 on average"),
+        ({"y": np.zeros(7, int)}, "y: must hold one value for each of the 240 samples"),
+        ({"classes": ("cat", "dog")}, "must name each of the 3 classes once"),
+        ({"id": ["q"] * 240}, "id must name each once; got q twice, in rows 0 and 1"),
+        ({"classes": np.array(3)}, "classes must have one axis; got ()"),
+        ({"y": np.array([{}] * 240)}, "must be an .npz without pickled objects"),
+    ],
+)
+def test_bad_arrays_are_found(tmp_path, changed, message):
+    np.savez(tmp_path / "predictions.npz", **arrays(**changed))
+    assert message in refused(tmp_path / "predictions.npz")
+
+
+def test_rows_of_a_parquet_file_count_whatever_its_index(tmp_path):
+    frame = long()
+    later = frame.set_index(np.arange(len(frame)) + 1000)
+    one, other = (loaded(written(tmp_path, each, ".parquet")) for each in (frame, later))
+    np.testing.assert_array_equal(one.outcomes.confidence, other.outcomes.confidence)
+
+
+@pytest.mark.parametrize("name", ["predictions.npz", "predictions.csv", "predictions.parquet"])
+def test_a_file_that_is_something_else_is_refused(tmp_path, name):
+    (tmp_path / name).write_bytes(b"\x00\x01\x02" * 50)
+    assert "must" in refused(tmp_path / name) or "can't be read" in refused(tmp_path / name)
+    assert "there is none" in refused(tmp_path / name.replace("predictions", "none"))
+    assert "must end in one of .npz, .csv, .parquet" in refused(tmp_path / "x.xlsx")

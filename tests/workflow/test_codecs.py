@@ -1,0 +1,100 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from eco.errors import FileError
+from eco.workflow.codecs import replacing
+from tests.conftest import REPOSITORY
+
+WRITING = """
+import sys, time
+from pathlib import Path
+from eco.workflow.codecs import replacing
+with replacing(Path(sys.argv[1])) as stream, replacing(Path(sys.argv[2])) as other:
+    stream.write(b"half")
+    print("writing", flush=True)
+    time.sleep(30)
+"""
+STOPPING = ["SIGTERM", "SIGHUP", "SIGXCPU"]
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def write(path, content=b"new"):
+    with replacing(path) as stream:
+        stream.write(content)
+
+
+@pytest.mark.parametrize("name", STOPPING)
+def test_a_process_that_is_ended_leaves_the_old_file_and_nothing_else(tmp_path, name):
+    number = getattr(signal, name)
+    (tmp_path / "a.json").write_text("old")
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITING, tmp_path / "a.json", tmp_path / "b.json"],
+        cwd=REPOSITORY, stdout=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+    )  # fmt: skip
+    assert process.stdout.readline() == "writing\n"
+    assert len(names(tmp_path)) == 3
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    assert process.returncode == -number
+    assert names(tmp_path) == ["a.json"]
+    assert (tmp_path / "a.json").read_text() == "old"
+
+
+def test_signals_are_handled_by_others_before_and_after(tmp_path):
+    numbers = [getattr(signal, name) for name in STOPPING]
+    handlers = [lambda *_: None, signal.SIG_IGN, signal.SIG_DFL]
+    before = [signal.signal(*pair) for pair in zip(numbers, handlers, strict=True)]
+    try:
+        with replacing(tmp_path / "a.json"):
+            assert [signal.getsignal(number) for number in numbers[:2]] == handlers[:2]
+        assert [signal.getsignal(number) for number in numbers] == handlers
+    finally:
+        for pair in zip(numbers, before, strict=True):
+            signal.signal(*pair)
+
+
+def test_a_thread_can_write(tmp_path):
+    thread = threading.Thread(target=write, args=[tmp_path / "a.json"])
+    thread.start()
+    thread.join()
+    assert names(tmp_path) == ["a.json"]
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    others = [f".a.json.{os.getppid()}.part", f".b.json.{gone.pid}.part", ".a.json.mine.part",
+              f".a.json.{9**30}.part"]  # fmt: skip
+    for name in (f".a.json.{gone.pid}.part", *others):
+        (tmp_path / name).touch()
+    write(tmp_path / "a.json")
+    assert names(tmp_path) == sorted([*others, "a.json"])
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o444, 0o755])
+def test_the_mode_of_a_file_stays(tmp_path, mode):
+    path = tmp_path / "a.json"
+    path.touch()
+    path.chmod(mode)
+    write(path)
+    assert path.stat().st_mode & 0o777 == mode
+    assert path.read_bytes() == b"new"
+
+
+def test_a_name_may_be_as_long_as_a_name_may_be(tmp_path):
+    for name in ("n" * 255, "é" * 127, "€" * 85):
+        write(tmp_path / name)
+        assert names(tmp_path) == [name]
+        (tmp_path / name).unlink()
+    with pytest.raises(FileError, match="could not be written: File name too long") as error:
+        write(tmp_path / ("n" * 5000))
+    assert len(str(error.value)) < 500
