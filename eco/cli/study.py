@@ -2,9 +2,7 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from eco.atomic import replacing_folder
 from eco.errors import DataError, EcoError, FileError, shortened
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ def study(file: Path, output: Path | None, costs: tuple[str, ...], unit: str, si
     options = {field.name: getattr(targets, field.name) for field in fields(targets)}
     about = {"made_by": MADE_BY, "file": file.name, "unit": unit, "signal": signal, "seed": seed}
     about |= {"shares": list(shares), **{key: v for key, v in options.items() if v is not None}}
-    with _replacing(folder) as new:
+    with replacing_folder(Path(os.path.realpath(folder))) as new:
         result = run(parts, samples.classes, targets, unit, lambda text: click.echo(text, err=True))
         for name, content in report.contents(result, about):
             (new / name).write_bytes(content)
@@ -163,29 +162,3 @@ def _refuse_others_folder(folder: Path, results: str, names: Collection[str]) ->
             f"{shortened(others[0], 40)}",
             remedy,
         )
-
-
-@contextmanager
-def _replacing(folder: Path) -> Iterator[Path]:
-    """A folder beside, which takes the place of a former one if the block ends without an error."""
-    target = Path(os.path.realpath(folder))
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        prefix = f".{target.name[:60]}."
-        with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent) as beside:
-            new, former = Path(beside, "new"), Path(beside, "former")
-            new.mkdir()
-            yield new
-            if target.exists():
-                target.rename(former)
-            try:
-                new.rename(target)
-            except OSError:
-                if former.exists():
-                    former.rename(target)
-                raise
-    except OSError as error:
-        raise FileError(
-            f"{shortened(folder)} could not be written: {error.strerror or shortened(error)}",
-            "Whatever stood there is unchanged. Make room or check the permissions, and run again.",
-        ) from None

@@ -17,9 +17,9 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eco.atomic import replacing
 from eco.errors import FileError, shortened
 from eco.workflow import owners
-from eco.workflow.codecs import replacing
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -317,8 +317,8 @@ def rows_file(name: str) -> "Artifact[Any]":
 
 def main(folder: str = "figures") -> None:
     """Write every picture as PDF, for a paper, from the rows in plots/."""
+    from eco.atomic import replacing
     from eco.workflow import params
-    from eco.workflow.codecs import replacing
 
     pool = params.load().pool
     for name in PICTURES:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from eco.atomic import replacing
 from eco.energy.measurement import Measurements
 from eco.errors import FileError, ModelError
 from eco.strategies.routing import ROUTERS
 from eco.workflow import codecs, contents, found, records
-from eco.workflow.codecs import Arrays, Codec, DamagedError, Names, replacing
+from eco.workflow.codecs import Arrays, Codec, DamagedError, Names
 from eco.workflow.contents import Labels
 from eco.workflow.found import FRONTIERS, Frontiers, MadeFor
 

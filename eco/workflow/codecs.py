@@ -1,23 +1,16 @@
 """Reading and writing files: whole or not at all, without pickles, the same bytes each time."""
 
-import glob
 import io
 import json
-import os
-import signal
-import stat
-import threading
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eco.errors import FileError, extra, shortened
+from eco.errors import extra
 from eco.workflow.problems import describe
 
 with extra("workflow"):
@@ -45,74 +38,6 @@ class Codec(Generic[T]):
 
     decode: Callable[[bytes, Names], T]
     encode: Callable[[T, Names], bytes]
-
-
-#: What ends a process unless it is handled: by `kill`, a closed terminal, a limit of CPU time.
-_STOPPING = (signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU)
-#: Files that are being written.
-_drafts: set[Path] = set()
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a stream that takes the place of `path` only when the block ends without an error.
-
-    The folder is made if need be; the mode stays. A process that is killed leaves no draft, or one
-    that the next to write `path` removes. Raises `FileError` if the file can't be written.
-    """
-    start = path.name[:60]  # with what follows, no longer than a name may be
-    draft = path.with_name(f".{start}.{os.getpid()}.part")
-    with _removed_when_stopped(draft):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _remove_stale(path.parent, start)
-            with draft.open("wb") as stream:
-                with suppress(FileNotFoundError):
-                    os.fchmod(stream.fileno(), stat.S_IMODE(path.stat().st_mode))
-                yield stream
-            draft.replace(path)
-        except OSError as error:
-            raise FileError(
-                f"{shortened(path)} could not be written: {error.strerror or shortened(error)}",
-                "Whatever stood there is unchanged. Make room or check the permissions, and run "
-                "again.",
-            ) from None
-        finally:
-            with suppress(OSError):  # where its folder could not be made there is no draft either
-                draft.unlink(missing_ok=True)
-
-
-def _remove_stale(folder: Path, start: str) -> None:
-    """Remove the drafts of processes that are gone."""
-    for draft in folder.glob(f".{glob.escape(start)}.*.part"):
-        with suppress(OSError, ValueError, OverflowError):  # no draft, or another user's
-            try:
-                os.kill(int(draft.name.split(".")[-2]), 0)
-            except ProcessLookupError:
-                draft.unlink()
-
-
-@contextmanager
-def _removed_when_stopped(draft: Path) -> Iterator[None]:
-    """Remove a draft when a signal ends the process; handlers of others are left alone."""
-
-    def stop(number: int, _: object) -> None:
-        for path in list(_drafts):
-            path.unlink(missing_ok=True)
-        signal.signal(number, signal.SIG_DFL)
-        signal.raise_signal(number)
-
-    is_main = threading.current_thread() is threading.main_thread()  # others can't handle signals
-    handled = [n for n in _STOPPING if is_main and signal.getsignal(n) is signal.SIG_DFL]
-    _drafts.add(draft)
-    try:
-        for number in handled:
-            signal.signal(number, stop)
-        yield
-    finally:
-        for number in handled:
-            signal.signal(number, signal.SIG_DFL)
-        _drafts.discard(draft)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from eco.atomic import replacing
 from eco.errors import DataError, FileError, ModelError
 from eco.evaluation.comparison import COMPARED
 from eco.strategies.certification import MEASURES, NotCertified
@@ -40,7 +41,6 @@ from eco.workflow.artifacts import (
     Labels,
     MadeFor,
 )
-from eco.workflow.codecs import replacing
 
 POOL = ["light", "heavy"]
 Y = np.arange(6, dtype=np.uint8) % 3

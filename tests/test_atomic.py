@@ -6,20 +6,22 @@ import threading
 
 import pytest
 
+from eco.atomic import replacing, replacing_folder
 from eco.errors import FileError
-from eco.workflow.codecs import replacing
 from tests.conftest import REPOSITORY
 
 WRITING = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
-from eco.workflow.codecs import replacing
-with replacing(Path(sys.argv[1])) as stream, replacing(Path(sys.argv[2])) as other:
+from eco.atomic import replacing, replacing_folder
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+with replacing(Path(sys.argv[1])) as stream, replacing_folder(Path(sys.argv[2])) as folder:
     stream.write(b"half")
+    (folder / "half").touch()
     print("writing", flush=True)
     time.sleep(30)
 """
-STOPPING = ["SIGTERM", "SIGHUP", "SIGXCPU"]
+STOPPING = ["SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU"]
 
 
 def names(folder):
@@ -43,7 +45,7 @@ def test_a_process_that_is_ended_leaves_the_old_file_and_nothing_else(tmp_path, 
     assert process.stdout.readline() == "writing\n"
     assert len(names(tmp_path)) == 3
     process.send_signal(number)
-    process.communicate(timeout=30)
+    process.communicate()
     assert process.returncode == -number
     assert names(tmp_path) == ["a.json"]
     assert (tmp_path / "a.json").read_text() == "old"
@@ -51,7 +53,7 @@ def test_a_process_that_is_ended_leaves_the_old_file_and_nothing_else(tmp_path, 
 
 def test_signals_are_handled_by_others_before_and_after(tmp_path):
     numbers = [getattr(signal, name) for name in STOPPING]
-    handlers = [lambda *_: None, signal.SIG_IGN, signal.SIG_DFL]
+    handlers = [lambda *_: None, signal.SIG_IGN, signal.SIG_DFL, signal.SIG_DFL]
     before = [signal.signal(*pair) for pair in zip(numbers, handlers, strict=True)]
     try:
         with replacing(tmp_path / "a.json"):
@@ -60,6 +62,19 @@ def test_signals_are_handled_by_others_before_and_after(tmp_path):
     finally:
         for pair in zip(numbers, before, strict=True):
             signal.signal(*pair)
+
+
+def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
+    folder = tmp_path / "study"
+    with replacing_folder(folder) as new:
+        (new / "a").touch()
+    with pytest.raises(ZeroDivisionError), replacing_folder(folder) as new:
+        (new / "b").touch()
+        raise ZeroDivisionError
+    assert (names(tmp_path), names(folder)) == (["study"], ["a"])
+    with replacing_folder(folder) as new:
+        (new / "b").touch()
+    assert (names(tmp_path), names(folder)) == (["study"], ["b"])
 
 
 def test_a_thread_can_write(tmp_path):
