@@ -67,7 +67,7 @@ def find_strategy(settings: Params, name: str) -> Strategy:
     if name not in strategies:
         close = difflib.get_close_matches(name[:LONGEST], strategies, n=1)
         meant = f" (did you mean {close[0]}?)" if close else ""
-        raise EcoError(f"no strategy is called {name}{meant}; there are: {'; '.join(strategies)}")
+        raise EcoError(f"no strategy is called {name}{meant}", "List those there are: eco show")
     strategy = strategies[name].strategy
     if strategies[name].family == "tuned":
         # Rows of a former run stay where a new one was stopped before it reached them.

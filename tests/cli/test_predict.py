@@ -174,7 +174,9 @@ def test_what_can_not_be_predicted_is_named(settings, tmp_path):
     assert "no.npy does not exist" in refused("predict", "no.npy")
     assert "no labels to --compare" in refused("predict", "X.npy", "--compare")
     assert "labels of its own" in refused("predict", "test", "--labels", "X.npy")
-    assert "there are: chosen; always" in refused("predict", "test", "-s", "nobody")
+    assert "no strategy is called nobody. List those there are: eco show" in refused(
+        "predict", "test", "-s", "nobody"
+    )
     assert "must end in one of" in refused("predict", "test", "-o", "out.txt")
     (tmp_path / "y.npy").write_bytes(npy(y))
     inputs = [artifacts.IMAGES.path(split="test"), tmp_path / "y.npy"]
