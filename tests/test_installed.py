@@ -8,7 +8,7 @@ import tomllib
 import zipfile
 from importlib import metadata
 from pathlib import Path
-from shutil import copy, copytree, ignore_patterns
+from shutil import copy
 
 import pytest
 from packaging.requirements import Requirement
@@ -17,6 +17,11 @@ from packaging.utils import canonicalize_name
 from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.slow
+
+#: What a build reads beside the package; what `eco init` copies.
+BUILD = ("MANIFEST.in", "pyproject.toml", "setup.py", "README.md", "LICENSE")
+STUDY = ("dvc.yaml", "params.yaml", "stages", ".dvc/plots", ".dvc/config", ".dvcignore",
+         ".gitignore", "data/.gitignore", "models/.gitignore")  # fmt: skip
 
 FIT = """
 import pickle
@@ -72,9 +77,13 @@ def checked(*command, cwd=REPOSITORY, status=0):
 def built(tmp_path_factory):
     """The wheel and the source distribution, built from a copy of the sources."""
     sources, out = tmp_path_factory.mktemp("sources"), tmp_path_factory.mktemp("dist")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    names = subprocess.run(
+        ["git", "ls-files", "eco", *STUDY, *BUILD], cwd=REPOSITORY, capture_output=True, text=True,
+        check=True,
+    ).stdout.splitlines()  # fmt: skip
+    for name in names:
+        (sources / name).parent.mkdir(parents=True, exist_ok=True)
         copy(REPOSITORY / name, sources / name)
-    copytree(REPOSITORY / "eco", sources / "eco", ignore=ignore_patterns("__pycache__"))
     for kind in ("sdist", "wheel"):
         build = f"from setuptools import build_meta; build_meta.build_{kind}({str(out)!r})"
         checked(sys.executable, "-c", build, cwd=sources)
@@ -128,10 +137,14 @@ def test_the_wheel_holds_the_package_and_its_templates_and_nothing_else(built):
     names = zipfile.ZipFile(built[0]).namelist()
     top = {name.split("/")[0] for name in names}
     assert {name.partition("-")[0] for name in top} == {"eco", "ecoinference"}
-    sources = [path for path in (REPOSITORY / "eco").rglob("*") if path.is_file()]
-    kept = {str(path.relative_to(REPOSITORY)) for path in sources if path.suffix != ".pyc"}
+    in_git = subprocess.run(
+        ["git", "ls-files", "eco", *STUDY], cwd=REPOSITORY, capture_output=True, text=True,
+        check=True,
+    ).stdout.splitlines()  # fmt: skip
+    kept = {name if name.startswith("eco/") else f"eco/templates/study/{name}" for name in in_git}
     assert {name for name in names if name.startswith("eco/")} == kept
-    assert any(name.startswith("eco/report/templates/") for name in kept)
+    assert "eco/report/templates/report.css" in kept
+    assert "eco/templates/study/stages/fetch.py" in kept
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

@@ -17,7 +17,7 @@ import click
 from eco.errors import MissingExtraError, extra, reported
 
 #: Each is a function of that name in a module of that name.
-COMMANDS = ("demo", "predict", "show", "tune", "study", "report", "machines", "doctor")
+COMMANDS = ("init", "demo", "predict", "show", "tune", "study", "report", "machines", "doctor")
 
 
 class _Commands(click.Group):

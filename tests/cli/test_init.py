@@ -1,0 +1,81 @@
+"""`eco init`: what a new folder holds, and that DVC runs it."""
+
+import os
+import subprocess
+from itertools import combinations
+
+import numpy as np
+import pytest
+import yaml
+
+from eco.workflow import new_study, params
+from tests.cli.conftest import eco, refused
+from tests.conftest import REPOSITORY
+
+POOL = yaml.safe_load((REPOSITORY / "params.yaml").read_text())["pool"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The folder in which the test runs, with images of one's own."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(3), 100)
+    np.savez("my letters.npz", X=rng.integers(0, 256, (len(y), 6, 5)).astype(np.uint8), y=y)
+    return tmp_path
+
+
+def said_by(*command, cwd):
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    result = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.mark.slow
+def test_dvc_runs_a_new_study(folder):
+    said = eco("init", "mine", "--data", "my letters.npz", "--models", "tiny,medium").stdout
+    assert "my-letters: 3 classes; images: 180 train" in said
+    assert "next: cd mine && dvc repro" in said
+    assert sorted(path.name for path in folder.iterdir()) == ["mine", "my letters.npz"]
+    study = folder / "mine"
+    stages = said_by("dvc", "stage", "list", "--name-only", cwd=study).split()
+    assert {"fetch", "train@tiny", "train@medium", "benchmark", "tune", "report"} <= set(stages)
+    assert not {"train@extra", "compare_formats"} & set(stages)
+    said_by("dvc", "repro", "train@tiny", cwd=study)
+    assert (study / "models/trained/tiny.onnx").exists()
+    said_by("git", "check-ignore", "data/train.npz", "models/trained/tiny.onnx", cwd=study)
+    paths = said_by("git", "ls-files", "--others", "--exclude-standard", cwd=study).split()
+    assert {"dvc.yaml", "params.yaml", "README.md", "stages/fetch.py"} <= set(paths)
+
+
+def test_inside_a_repository_the_study_is_a_part_of_it(folder):
+    said_by("git", "init", cwd=folder)
+    eco("init", "mine", "--data", "digits", "--models", "tiny,medium")
+    assert not (folder / "mine/.git").exists()
+    assert "fetch" in said_by("dvc", "stage", "list", cwd=folder / "mine")
+
+
+def test_any_part_of_the_pool_makes_valid_settings(folder):
+    pools = [pool for size in (2, 3, len(POOL)) for pool in combinations(POOL, size)]
+    for pool in pools:
+        values = new_study.settings(folder / "mine", "digits", ",".join(pool))
+        (folder / "params.yaml").write_text(yaml.safe_dump(values))
+        assert params.load(folder / "params.yaml").pool == list(pool)
+
+
+def test_bad_input_is_named_and_leaves_nothing(folder):
+    for models in ("tiny", "tiny,tiny", "tiny,nope", ""):
+        message = refused("init", "mine", "--data", "digits", "--models", models)
+        assert f"--models must name two models or more of {', '.join(POOL)}" in message
+        assert f"got {models}" in message
+    assert "nope.npz does not exist" in refused("init", "mine", "--data", "nope.npz")
+    assert not (folder / "mine").exists()
+    (folder / "full").mkdir()
+    (folder / "full/thesis.tex").touch()
+    for name in ("full", "my letters.npz"):
+        message = refused("init", name, "--data", "digits")
+        assert f"{name} must be a new or an empty folder" in message
+    assert (folder / "full/thesis.tex").exists()
