@@ -95,7 +95,7 @@ def _choose(values: dict[str, Any], pool: list[str]) -> None:
     values["quantized"] = [name for name in values["quantized"] if name in pool]
     candidates = [name for name in values["tuning"]["candidates"] if name in pool]
     values["tuning"]["candidates"] = candidates if candidates[-1:] == pool[-1:] else []
-    if values["router"]["probe"] not in pool:
+    if values["router"]["probe"] not in pool[:-1]:
         values["router"]["probe"] = pool[0]
     cascading = values["cascading"]
     active = cascading["active_models"]
