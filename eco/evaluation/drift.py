@@ -70,8 +70,10 @@ class ShareMonitor:
 
     The probability that it ever raises an alarm on a stream drawn as the reference is at most
     `alpha`, over the draw of both, however long the stream and however often it is looked at. The
-    reference must not have chosen the strategy. The e-value is of all samples since the start: a
-    shift after many good samples takes longer to find than one at the start.
+    reference must not have chosen the strategy.
+
+    The e-value is a weighted mean of those of the samples since several starts. Else a shift after
+    many good samples would take as many bad ones to be found. Weights are 1/2, 1/6, 1/12, ...
 
     Parameters
     ----------
@@ -79,11 +81,11 @@ class ShareMonitor:
         Samples of the reference by the model that answered them.
     alpha : float
         In (0, 1).
+    restart : float
+        After so many samples the first batch that follows is another start; infinite for one start.
 
     Attributes
     ----------
-    counts : array of shape (n_exits,)
-        Samples of the stream so far.
     alarm_at : int or None
         How many samples there were when the e-value first reached 1 / `alpha`.
 
@@ -92,28 +94,46 @@ class ShareMonitor:
     >>> monitor = ShareMonitor([900, 100], alpha=0.01)
     >>> monitor.update([88, 12])
     >>> monitor.alarm, round(monitor.e_value, 2)
-    (False, 0.19)
+    (False, 0.25)
     >>> monitor.update([60, 40])
     >>> monitor.alarm, monitor.alarm_at
     (True, 200)
     """
 
-    def __init__(self, reference: Array, alpha: float = 0.001) -> None:
+    def __init__(self, reference: Array, alpha: float = 0.001, restart: float = 2000) -> None:
         self.reference = _checked(reference, np.shape(reference))
         if not self.reference.sum():
             raise DataError("the reference must hold a sample at least")
-        self.alpha = alpha
-        self.counts = np.zeros_like(self.reference)
+        self.alpha, self.restart = alpha, restart
         self.alarm_at: int | None = None
+        self._since_start = np.zeros((1, *self.reference.shape), np.int64)
         self._log_e, self._largest = 0.0, 0.0
 
     def update(self, counts: Array) -> None:
         """Add samples, by the model that answered them, (n_exits,); their order doesn't matter."""
-        self.counts = self.counts + _checked(counts, self.reference.shape)
-        self._log_e = float(log_e_value(self.reference, self.counts))
+        added = _checked(counts, self.reference.shape)
+        if self.n_samples >= self.restart * len(self._since_start):
+            self._since_start = np.vstack([self._since_start, np.zeros_like(added)])
+        self._since_start += added
+        self._log_e = self._mean()
         self._largest = max(self._largest, self._log_e)
         if self.alarm_at is None and self._log_e >= -np.log(self.alpha):
             self.alarm_at = self.n_samples
+
+    def _mean(self) -> float:
+        """Logarithm of the weighted mean; starts to come have no samples yet."""
+        from scipy.special import logsumexp
+
+        starts = np.vstack([self._since_start, np.zeros_like(self.reference)])
+        numbers = np.arange(1.0, len(starts) + 1)
+        weights = 1 / (numbers * (numbers + 1))
+        weights[-1] = 1 / numbers[-1]  # of all to come
+        return float(logsumexp(log_e_value(self.reference, starts), b=weights))
+
+    @property
+    def counts(self) -> Array:
+        """Samples of the stream so far, by the model that answered them."""
+        return self._since_start[0]
 
     @property
     def n_samples(self) -> int:
@@ -140,7 +160,7 @@ def _checked(counts: Array, shape: tuple[int, ...]) -> Array:
     """Counts as int64; a `DataError` if they aren't."""
     found = np.asarray(counts)
     if len(shape) != 1 or found.shape != shape or found.dtype.kind not in "iu" or (found < 0).any():
-        raise DataError(f"counts must be whole numbers of 0 or more, one for each exit; got {counts}")
+        raise DataError(f"counts must be whole numbers from 0 on, one for each exit; got {counts}")
     return found.astype(np.int64)
 
 
@@ -171,7 +191,8 @@ class MeanBound:
 
     def __init__(self, alpha: float = 0.05, low: float = 0.0, high: float = 1.0) -> None:
         self.alpha, self.low, self.high = alpha, low, high
-        self._values, self._counts = np.empty(0), np.empty(0)
+        self._values: Array = np.empty(0)
+        self._counts: Array = np.empty(0)
 
     def update(self, losses: Array) -> None:
         """Add losses, (n_samples,); raises `DataError` for one that is not in [low, high]."""
