@@ -65,13 +65,9 @@ def _read(path: Path, models: Sequence[str]) -> AnswerColumns:
     except Exception as error:  # what NumPy, pandas and zipfile raise is not a closed list
         reason = shortened(str(error) or type(error).__name__)
         raise FileError(f"{name} must hold {', '.join(COLUMNS)}: {reason}", REMEDY) from None
-    if not (
-        label.ndim == 1
-        and label.shape == confidence.shape == by.shape
-        and (label.dtype.kind in "iu" or not len(label))
-        and (confidence.dtype.kind == "f" or not len(label))
-        and ((confidence >= 0) & (confidence <= 1)).all()
-    ):
+    kinds = (label.dtype.kind in "iu", confidence.dtype.kind in "fiu") if len(label) else ()
+    shapes = {label.shape, confidence.shape, by.shape}
+    if not (all(kinds) and len(shapes) == 1 and ((confidence >= 0) & (confidence <= 1)).all()):
         problem = f"{name} must hold a label and a confidence from 0 to 1 for each sample"
         raise FileError(problem, REMEDY)
     places = {model: place for place, model in enumerate(models)}

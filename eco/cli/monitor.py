@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,15 @@ from eco.cli.strategies import find_strategy
 from eco.data.streams import read_labels
 from eco.errors import DataError, shortened
 from eco.evaluation.drift import MeanBound, ShareMonitor
-from eco.strategies.certification import Measure, NotCertified
+from eco.strategies.certification import MEASURES, Measure, NotCertified
 from eco.strategies.decisions import decide
-from eco.strategies.names import CERTIFIED as CERTIFIED_NAME
 from eco.strategies.names import strategy_name
 from eco.strategies.strategy import Strategy
 from eco.workflow import params
-from eco.workflow.artifacts import CERTIFIED
+from eco.workflow.artifacts import CERTIFIED, LABELS
 from eco.workflow.outcomes import load_outcomes
 from eco.workflow.schema import Params
-from eco.workflow.selection import made_for, named_strategies
+from eco.workflow.selection import made_for
 
 Array = NDArray[Any]
 
@@ -41,11 +39,15 @@ Examples:
   eco monitor answers.npz -s 'tuned to lose 0.5' --alpha 0.01
   eco monitor answers.csv --labels labels.npy --last always-extra.csv
 """
+ADVICE = (
+    "Until the cause is known: eco predict INPUT -s '{}', from which losses are counted, or -s "
+    "certified, where eco show lists it. Both, too, were judged on held-out images."
+)
 FILE = click.Path(path_type=Path)
 OPEN_SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 LEVEL = "Probability of a false alarm, and of a wrong bound, over the whole stream."
 BATCH_SIZE = "Samples between two looks."
-LABELS = "True labels of the first samples, IDX or .npy; -1 where not known yet."
+TRUTH = "True labels of the first samples, IDX or .npy; -1 where not known yet."
 LAST = "Answers of the last model to the labelled samples, for the loss itself."
 
 
@@ -54,7 +56,7 @@ LAST = "Answers of the last model to the labelled samples, for the loss itself."
 @click.option("-s", "--strategy", "name", default="chosen", help="The one that gave the answers.")
 @click.option("--alpha", type=OPEN_SHARE, default=0.001, help=LEVEL)
 @click.option("--batch-size", type=click.IntRange(1, 10_000_000), default=100, help=BATCH_SIZE)
-@click.option("--labels", type=FILE, help=LABELS)
+@click.option("--labels", type=FILE, help=TRUTH)
 @click.option("--last", type=FILE, help=LAST)
 def monitor(
     files: Sequence[Path], name: str, alpha: float, batch_size: int,
@@ -75,129 +77,88 @@ def monitor(
         raise click.UsageError("--last takes --labels, too.")
     settings = params.load()
     strategy = find_strategy(settings, name)
-    answers, expected = read_answers(files, strategy.models), _expected(settings, strategy)
-    shares = ShareMonitor(expected.counts, alpha)
+    answers = read_answers(files, strategy.models)
+    held_out, y_held_out = _held_out(settings, strategy)
+    shares = ShareMonitor(np.bincount(held_out.answered_by, minlength=len(strategy.models)), alpha)
     for start in range(0, len(answers), batch_size):
         batch = answers.answered_by[start : start + batch_size]
-        shares.update(np.bincount(batch, minlength=len(expected.counts)))
-    click.echo(f"{name}: {strategy.describe()}")
-    click.echo("\n".join(_summary(strategy, answers, expected, shares)))
-    broken = False
+        shares.update(np.bincount(batch, minlength=len(strategy.models)))
+    rows = []
     if labels is not None:
-        y = _load_labels(labels, len(answers))
-        rows = list(_bounded(settings, strategy, answers, expected, y, last, alpha))
+        y = _load_labels(labels, len(answers), settings.data.name)
+        error = float(np.mean(held_out.label != y_held_out))
+        rows = list(_labelled(settings, strategy, answers, y, last, alpha, error))
+    click.echo(f"{name}: {strategy.describe()}")
+    click.echo("\n".join(_summary(strategy, answers, held_out, shares)))
+    if labels is not None:
         head = (f"of {(y >= 0).sum():,} labelled", "%", f"bounds at {100 * (1 - alpha):.10g} %", "")
-        click.echo("\n" + aligned(head, [row.cells() for row in rows]))
-        broken = any(row.broken for row in rows)
-    if shares.alarm or broken:
-        click.echo(f"\n{_advice(settings)}")
+        click.echo("\n" + aligned(head, [cells for cells, _ in rows]))
+    if shares.alarm or any(is_broken for _, is_broken in rows):
+        click.echo("\n" + ADVICE.format(strategy_name("model", settings.pool[-1])))
         click.get_current_context().exit(ALARM)
 
 
-@dataclass(frozen=True)
-class _Expected:
-    """What a strategy does on the reference."""
-
-    counts: Array  #: (n_models,) samples by the model that answered, in the strategy's order.
-    confidence: float
-    accuracy: float
-
-
-def _expected(settings: Params, strategy: Strategy) -> _Expected:
+def _held_out(settings: Params, strategy: Strategy) -> tuple[AnswerColumns, Array]:
+    """A strategy's answers to the reference, and the labels."""
     outcomes = load_outcomes(settings, REFERENCE, routers=strategy.router is not None)
-    decisions = decide(strategy, outcomes)
-    counts = np.bincount(decisions.answered_by, minlength=len(outcomes.pool))
-    confidence = outcomes.confidence[np.arange(len(outcomes)), decisions.answered_by]
-    return _Expected(
-        counts[[outcomes.pool.index(model) for model in strategy.models]],
-        float(confidence.mean()),
-        float(decisions.correct(outcomes).mean()),
-    )
+    by, rows = decide(strategy, outcomes).answered_by, np.arange(len(outcomes))
+    places = {model: place for place, model in enumerate(strategy.models)}
+    in_strategy = np.array([places.get(model, -1) for model in outcomes.pool])
+    columns = outcomes.labels[rows, by], outcomes.confidence[rows, by], in_strategy[by]
+    return AnswerColumns(*columns), outcomes.y
 
 
 def _summary(
-    strategy: Strategy, answers: AnswerColumns, expected: _Expected, shares: ShareMonitor
+    strategy: Strategy, answers: AnswerColumns, held_out: AnswerColumns, shares: ShareMonitor
 ) -> Iterator[str]:
-    n, held_out = shares.n_samples, int(expected.counts.sum())
-    rows = [
-        [model, f"{now:.2%}", f"{before:.2%}"]
-        for model, now, before in zip(
-            strategy.models, shares.counts / n, expected.counts / held_out, strict=True
-        )
-    ]
-    rows.append(["confidence", f"{answers.confidence.mean():.4f}", f"{expected.confidence:.4f}"])
-    yield aligned(("answered by", f"{n:,} samples", f"{held_out:,} {REFERENCE} images"), rows)
+    now, before = shares.counts / len(answers), shares.reference / len(held_out)
+    cells = zip(strategy.models, now, before, strict=True)
+    rows = [[model, *(f"{share:.2%}" for share in both)] for model, *both in cells]
+    rows.append(["confidence", *(f"{one.confidence.mean():.4f}" for one in (answers, held_out))])
+    head = f"{len(answers):,} samples", f"{len(held_out):,} {REFERENCE} images"
+    yield aligned(("answered by", *head), rows)
     yield f"e-value {shares.e_value:.3g}, alarm from {1 / shares.alpha:,.10g} on"
-    yield f"alarm at sample {shares.alarm_at:,}" if shares.alarm_at else "alarm none"
+    yield f"alarm at sample {shares.alarm_at:,}" if shares.alarm else "alarm none"
     yield (
         "Not seen: what leaves the shares as they are. The mean confidence is no alarm: models "
         "can be sure of images that they can't read."
     )
 
 
-def _load_labels(path: Path, n_answers: int) -> Array:
-    y = read_labels(path)
-    if len(y) > n_answers:
+def _load_labels(path: Path, n_answers: int, dataset: str) -> Array:
+    """Labels of the first samples, negative where not known."""
+    y, n_classes = read_labels(path), len(LABELS.load(dataset=dataset).class_names)
+    if len(y) > n_answers or not -1 < y.max(initial=-1) < n_classes:
         raise DataError(
-            f"{shortened(path)} has {len(y):,} labels, more than the {n_answers:,} answers",
+            f"{shortened(path)} must hold labels from 0 to {n_classes - 1}, -1 where not known, of "
+            f"some of the {n_answers:,} samples; got {len(y):,} up to {y.max(initial=-1)}",
             "Name the labels of these samples, in their order.",
         )
     return y
 
 
-@dataclass(frozen=True)
-class _Bounded:
-    """A mean in percent with its bounds, and what it is compared with."""
-
-    name: str
-    bound: MeanBound
-    limit: float | None  #: What a certificate says that it is at most.
-    comparison: str
-
-    @property
-    def broken(self) -> bool:
-        """Whether the mean is above its limit, but for the probability of a wrong bound."""
-        return self.limit is not None and 100 * self.bound.lower > self.limit
-
-    def cells(self) -> list[str]:
-        """A row of the table."""
-        low, mean, high = (100 * x for x in (self.bound.lower, self.bound.mean, self.bound.upper))
-        comparison = self.comparison
-        if self.limit is not None:
-            verdict = "holds" if high <= self.limit else "broken" if self.broken else "undecided"
-            comparison = f"certified {self.limit:g}: {verdict}"
-        return [self.name, f"{mean:.2f}", f"[{low:.2f}, {high:.2f}]", comparison]
-
-
-def _bounded(
-    settings: Params, strategy: Strategy, answers: AnswerColumns, expected: _Expected,
-    y: Array, last: Path | None, alpha: float,
-) -> Iterator[_Bounded]:  # fmt: skip
-    """Errors, and with the last model's answers loss and harm, of samples whose label is known."""
+def _labelled(
+    settings: Params, strategy: Strategy, answers: AnswerColumns, y: Array, last: Path | None,
+    alpha: float, held_out_error: float,
+) -> Iterator[tuple[list[str], bool]]:  # fmt: skip
+    """Rows of wrong answers and, with the last model's answers, of loss and harm."""
     known = np.flatnonzero(y >= 0)
     wrong = (answers.label[known] != y[known]).astype(int)
-    held_out = f"{100 * (1 - expected.accuracy):.2f} on {REFERENCE}"
-    yield _Bounded("wrong answers", _bound(wrong, alpha), None, held_out)
+    yield _bounded(f"wrong answers ({held_out_error:.2%} of {REFERENCE})", wrong, alpha)
     if last is not None:
-        by_last = (_last_labels(settings, strategy, answers, len(y), last)[known] != y[known]) * 1
-        limits = _certified_limits(settings, strategy)
-        lost, harmed = _bound(wrong - by_last, alpha, -1.0), _bound(wrong * (1 - by_last), alpha)
-        yield _Bounded("points lost", lost, limits.get("loss"), "not certified")
-        yield _Bounded("points harmed", harmed, limits.get("harm"), "not certified")
+        labels = _load_last(settings, strategy, answers, last, len(y))
+        by_last = (labels[known] != y[known]).astype(int)
+        of_measures = (wrong - by_last, -1.0), (wrong * (1 - by_last), 0.0)
+        for of, (losses, low) in zip(MEASURES, of_measures, strict=True):
+            yield _bounded(f"points of {of}", losses, alpha, _limit(settings, strategy, of), low)
 
 
-def _bound(losses: Array, alpha: float, low: float = 0.0) -> MeanBound:
-    bound = MeanBound(alpha, low)
-    bound.update(losses)
-    return bound
-
-
-def _last_labels(
-    settings: Params, strategy: Strategy, answers: AnswerColumns, n: int, last: Path
+def _load_last(
+    settings: Params, strategy: Strategy, answers: AnswerColumns, path: Path, n: int
 ) -> Array:
-    """Labels by the last model of the first `n` samples, (n,)."""
-    model = settings.pool[-1]
-    others, name = read_answers([last], [model]), shortened(last)
+    """The last model's labels of the first `n` samples, (n,)."""
+    model, name = settings.pool[-1], shortened(path)
+    others = read_answers([path], [model])
     make = f"Make it: eco predict INPUT -s '{strategy_name('model', model)}' -o FILE"
     if len(others) < n:
         raise DataError(f"{name} answers {len(others):,} of {n:,} labelled samples", make)
@@ -208,23 +169,23 @@ def _last_labels(
     return others.label[:n]
 
 
-def _certified_limits(settings: Params, strategy: Strategy) -> dict[Measure, float]:
-    """Points of loss and of harm that the strategy is certified for, where it is."""
-    goal, certified = settings.certification, CERTIFIED.load(made_for=made_for(settings))
-    limits: dict[Measure, float] = {"loss": goal.max_loss, "harm": goal.max_harm}
-    return {
-        of: limit
-        for of, limit in limits.items()
-        for result in certified[of].values()
-        if not isinstance(result, NotCertified) and result.strategy == strategy
-    }
+def _bounded(
+    name: str, losses: Array, alpha: float, limit: float | None = None, low: float = 0.0
+) -> tuple[list[str], bool]:
+    """A row of the table, in percent, and whether the mean is above what is certified."""
+    bound = MeanBound(alpha, low)
+    bound.update(losses)
+    mean, least, most = (100 * figure for figure in (bound.mean, bound.lower, bound.upper))
+    broken, verdict = limit is not None and least > limit, ""
+    if limit is not None:
+        state = "broken" if broken else "holds" if most <= limit else "undecided"
+        verdict = f"at most {limit:g} certified: {state}"
+    return [name, f"{mean:.2f}", f"[{least:.2f}, {most:.2f}]", verdict], broken
 
 
-def _advice(settings: Params) -> str:
-    """What to answer with until the cause is known."""
-    name = strategy_name("model", settings.pool[-1])
-    others = f" or -s {CERTIFIED_NAME}" if CERTIFIED_NAME in named_strategies(settings) else ""
-    return (
-        f"Until the cause is known: eco predict INPUT -s '{name}', from which losses are counted,"
-        f"{others}. Both, too, were judged on held-out images."
-    )
+def _limit(settings: Params, strategy: Strategy, of: Measure) -> float | None:
+    """Points of loss or of harm that the strategy is certified for, if it is."""
+    results = CERTIFIED.load(made_for=made_for(settings))[of].values()
+    found = [one.strategy for one in results if not isinstance(one, NotCertified)]
+    goal = settings.certification
+    return {"loss": goal.max_loss, "harm": goal.max_harm}[of] if strategy in found else None
