@@ -107,7 +107,7 @@ class ShareMonitor:
         self.alpha, self.restart = alpha, restart
         self.alarm_at: int | None = None
         self._since_start = np.zeros((1, *self.reference.shape), np.int64)
-        self._log_e, self._largest = 0.0, 0.0
+        self._log_e, self._largest = self._mean(), 0.0
 
     def update(self, counts: Array) -> None:
         """Add samples, by the model that answered them, (n_exits,); their order doesn't matter."""
