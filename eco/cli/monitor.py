@@ -27,7 +27,7 @@ from eco.workflow.selection import made_for
 
 Array = NDArray[Any]
 
-#: Chose neither models nor thresholds, so its shares are those to expect.
+#: Chose neither models nor thresholds, so its shares aren't those of a selection.
 REFERENCE = "test"
 #: Status at the end after an alarm.
 ALARM = 3
@@ -64,8 +64,8 @@ def monitor(
 ) -> None:  # fmt: skip
     """Test whether a strategy's models answer the shares that they do on the test images.
 
-    ANSWERS are files that `eco predict -o` wrote, in the order of time. Drift that changes how many
-    samples each model answers needs no labels to be found. With labels there are bounds on wrong
+    ANSWERS are files that `eco predict -o` wrote, in the order of time. A shift that changes how
+    many samples each model answers needs no labels to be found. With labels there are bounds on wrong
     answers, and with the last model's answers on loss and harm, which a certificate limits.
 
     The status is 3 after an alarm, which is that the shares are others, or that the loss or the

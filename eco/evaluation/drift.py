@@ -1,4 +1,4 @@
-"""Drift: whether a stream still is what a strategy was judged on, tested at any time.
+"""Whether a stream still is what a strategy was judged on, tested at any time.
 
 Both objects below take samples as they come and may be read after each of them: what they state
 holds at all times together, so looking often, and stopping when one likes, costs nothing.
@@ -9,8 +9,8 @@ import numpy as np
 from eco.errors import DataError
 from eco.strategies.outcomes import Array
 
-#: Share of the reference's likelihood ratio that counts, in (0, 1): more of it makes use of more
-#: reference samples, and costs more (Agrawal 2020).
+#: Weight of a reference sample against one of the stream, in (0, 1): a larger one makes more of a
+#: large reference, at a higher price for each exit.
 WEIGHT = 0.7
 #: Reference samples that the expected shares of a stream are worth: the more, the smaller shifts.
 CONCENTRATIONS = (0, 300, 3000)
