@@ -65,8 +65,8 @@ def monitor(
     """Test whether a strategy's models answer the shares that they do on the test images.
 
     ANSWERS are files that `eco predict -o` wrote, in the order of time. A shift that changes how
-    many samples each model answers needs no labels to be found. With labels there are bounds on wrong
-    answers, and with the last model's answers on loss and harm, which a certificate limits.
+    many samples each model answers needs no labels to be found. With labels there are bounds on
+    wrong answers, and with the last model's answers on loss and harm, which a certificate limits.
 
     The status is 3 after an alarm, which is that the shares are others, or that the loss or the
     harm is above what is certified. Otherwise it is 0.

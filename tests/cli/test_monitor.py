@@ -9,6 +9,7 @@ from eco.workflow.outcomes import load_outcomes
 from eco.workflow.selection import made_for
 from tests.cli.conftest import eco, refused
 from tests.cli.test_writers import skip_without_package
+from tests.data.test_streams import idx
 from tests.small_workflow import CLASSES, N, two_models
 
 ALARM = 3
@@ -122,6 +123,8 @@ def test_labels_may_come_late(settings, models, tmp_path):
     np.save("y.npy", np.array([0, 1, -1, 0]))
     text = eco("monitor", "mine.npz", "-s", "mine", "--labels", "y.npy").stdout
     assert "of 3 labelled" in text and "  33.33 " in text
+    (tmp_path / "y-ubyte").write_bytes(idx(np.array([0, 1, 0], np.uint8)))
+    assert eco("monitor", "mine.npz", "-s", "mine", "--labels", "y-ubyte").stdout == text
 
 
 def test_what_fits_no_answers_is_named(settings, models, tmp_path):
