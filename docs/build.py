@@ -19,6 +19,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from eco.atomic import replacing
 from eco.energy.original import NAME as ORIGINAL
 from eco.errors import FileError, reported
 from eco.evaluation.frontier import LOSSES
@@ -29,7 +30,6 @@ from eco.report.study import Study, load_study
 from eco.strategies.names import CERTIFIED, OTHER_CERTIFIED, as_key, strategy_name
 from eco.strategies.routing import KINDS
 from eco.workflow import artifacts, params
-from eco.workflow.codecs import replacing
 from eco.workflow.schema import Params
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -17,7 +17,9 @@ import click
 from eco.errors import MissingExtraError, extra, reported
 
 #: Each is a function of that name in a module of that name.
-COMMANDS = ("init", "demo", "predict", "show", "tune", "study", "report", "machines", "doctor")
+COMMANDS = (
+    "init", "demo", "predict", "show", "tune", "study", "monitor", "report", "machines", "doctor",
+)  # fmt: skip
 
 
 class _Commands(click.Group):

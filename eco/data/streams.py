@@ -94,6 +94,20 @@ def open_samples(path: Path, labels: Path | None = None) -> Iterator[Samples]:
         yield Samples(X.shape[0], X.shape[1:], y is not None, batches)
 
 
+def read_labels(path: Path) -> Array:
+    """Labels in a file of their own, `.npy` or IDX, (n,) int64; raises as `open_samples` does."""
+    with ExitStack() as stack:
+        y, _ = _open_arrays(stack, path)
+        if y.dtype.kind not in "iu" or len(y.shape) != 1:
+            raise DataError(
+                f"{y.name} must hold one whole number for each sample; got {shortened(y.dtype)} "
+                f"of shape {shortened(y.shape)}"
+            )
+        _check_size(y)
+        parts = [rows.astype(np.int64) for rows in y.rows(MAX_BATCH)]
+        return np.concatenate([np.empty(0, np.int64), *parts])
+
+
 def read_ahead(batches: Iterator[Batch], reader: Executor) -> Iterator[Batch]:
     """The same batches, each read while the one before is processed: decompressing takes long."""
     following = reader.submit(next, batches, None)

@@ -6,15 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eco.cli import COMMANDS
 from eco.workflow import params
 from tests.cli.conftest import eco, refused
 from tests.conftest import REPOSITORY
 from tests.small_workflow import N
 
 
-@pytest.mark.parametrize(
-    "name", ["demo", "predict", "show", "tune", "study", "report", "machines", "doctor"]
-)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_with_an_example(name, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     text = eco(name, "--help").stdout
@@ -24,7 +23,15 @@ def test_every_command_has_help_with_an_example(name, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["show"], ["doctor"], ["predict", "test"], ["demo"], ["report"], ["machines"]],
+    [
+        ["show"],
+        ["doctor"],
+        ["predict", "test"],
+        ["demo"],
+        ["report"],
+        ["machines"],
+        ["monitor", "a.csv"],
+    ],
 )
 def test_outside_the_repository_every_command_says_where_to_go(arguments, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)

@@ -1,0 +1,108 @@
+"""Answers that `eco predict -o` wrote, read again."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eco.cli.writers import FORMATS
+from eco.errors import DataError, FileError, extra, shortened
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[Any]
+COLUMNS = ("label", "confidence", "answered_by")
+REMEDY = "Name a file that eco predict INPUT -o FILE wrote."
+
+
+@dataclass(frozen=True, eq=False)
+class AnswerColumns:
+    """What a strategy said of samples, (n_samples,) each; ``answered_by`` indexes its models."""
+
+    label: Array
+    confidence: Array
+    answered_by: Array
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.label)
+
+
+def read_answers(paths: Sequence[Path], models: Sequence[str]) -> AnswerColumns:
+    """The answers of files, one file after the other.
+
+    Raises
+    ------
+    FileError
+        If a file is none that `eco predict` writes, or can't be read.
+    DataError
+        If another model than `models` answered, or there is no sample.
+    """
+    parts = [_read(path, models) for path in paths]
+    if not any(map(len, parts)):
+        raise DataError(f"{shortened(paths[0])} holds no samples", REMEDY)
+    return AnswerColumns(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS)
+    )
+
+
+def _read(path: Path, models: Sequence[str]) -> AnswerColumns:
+    name = shortened(path)
+    if path.suffix not in FORMATS:
+        raise FileError(f"{name} must end in one of {', '.join(FORMATS)}", REMEDY)
+    if not os.path.isfile(path):  # noqa: PTH113 - false, too, for a name that no file can have
+        raise FileError(f"{name} must be a file; there is none", REMEDY)
+    try:
+        columns = _arrays(path) if path.suffix == ".npz" else _frame(path)
+        label, confidence, by = (np.asarray(columns[column]) for column in COLUMNS)
+    except FileError:  # a missing package
+        raise
+    except Exception as error:  # what NumPy, pandas and zipfile raise is not a closed list
+        reason = shortened(str(error) or type(error).__name__)
+        raise FileError(f"{name} must hold {', '.join(COLUMNS)}: {reason}", REMEDY) from None
+    kinds = (label.dtype.kind in "iu", confidence.dtype.kind in "fiu") if len(label) else ()
+    shapes = {label.shape, confidence.shape, by.shape}
+    if not (all(kinds) and len(shapes) == 1 and ((confidence >= 0) & (confidence <= 1)).all()):
+        problem = f"{name} must hold a label and a confidence from 0 to 1 for each sample"
+        raise FileError(problem, REMEDY)
+    places = {model: place for place, model in enumerate(models)}
+    named, which = np.unique(by.astype(str), return_inverse=True)
+    if unknown := [one for one in named if one not in places]:
+        raise DataError(
+            f"{name}: {shortened(unknown[0], 40)} answered, which is no model of this strategy "
+            f"({', '.join(models)})",
+            "Name the strategy that gave the answers with -s.",
+        )
+    return AnswerColumns(label, confidence, np.array([places[n] for n in named], int)[which])
+
+
+def _arrays(path: Path) -> Mapping[str, Array]:
+    with np.load(path, allow_pickle=False) as archive:
+        models, by = archive["models"], archive["answered_by"]
+        if len(by) and by.min() < 0:
+            raise IndexError("answered_by must be 0 or more")
+        others = {column: archive[column] for column in COLUMNS[:2]}
+        return others | {"answered_by": models[by]}
+
+
+def _frame(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    # Names of models stay as written, numbers and "NA" too.
+    kinds = {"label": "int64", "confidence": "float64", "answered_by": "str"}
+    columns = list(COLUMNS)
+    readers: dict[str, Callable[[], pd.DataFrame]] = {
+        ".csv": lambda: pd.read_csv(path, usecols=columns, dtype=kinds, keep_default_na=False),
+        ".json": lambda: pd.read_json(path, dtype=False),
+        ".jsonl": lambda: pd.read_json(path, dtype=False, lines=True),
+        ".parquet": lambda: pd.read_parquet(path, columns=columns),
+    }
+    if path.suffix == ".parquet":
+        with extra("parquet"):
+            import pyarrow.parquet  # noqa: F401
+    return readers[path.suffix]()
