@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eco.errors import shortened
+
 Array = NDArray[Any]
 
 
@@ -37,12 +39,10 @@ def ranks(values: Any, error: Callable[[str, int | None], Exception]) -> Array:
     missing = ~np.isfinite(comparable)
     if missing.any():
         row = int(missing.argmax())
-        found = given.tolist()[row] if given.dtype.kind in "OUS" else given[row]
-        raise error(
-            "must hold a number or a date such as 2026-01-31 in every row; got "
-            f"{'nothing' if found is None or str(found) in ('nan', 'NaT') else repr(found)[:40]}",
-            row,
-        )
+        (found,) = given[row : row + 1].tolist()
+        text = "nothing" if found is None or found != found else shortened(repr(found), 40)
+        problem = f"must hold a number or a date such as 2026-01-31 in every row; got {text}"
+        raise error(problem, row)
     return np.unique(comparable, return_inverse=True)[1]
 
 
