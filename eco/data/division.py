@@ -56,11 +56,12 @@ def group_numbers(where: str, given: Arrays, sizes: Mapping[str, int]) -> dict[s
 
     Raises a `DataError` that names the array if a group is missing, or in two parts.
     """
-    import pandas as pd
-
     names = [array_name("groups", part) for part in given]
     values, part_of = _joined(where, names, given, sizes)
-    if (missing := pd.isna(values)).any():
+    if values.dtype.kind not in "iufmMSU":
+        problem = f"{', '.join(names)} must hold numbers, text or dates; got {values.dtype}"
+        raise DataError(f"{where}: {problem}")
+    if (missing := np.isin(values.astype(str), ("", "nan", "NaT"))).any():
         found = (
             f"{names[part_of[missing.argmax()]]} must name the group of every image; got nothing"
         )
@@ -131,6 +132,7 @@ def quarter(where: str, samples: Samples, seed: int) -> tuple[Samples, Samples]:
         return parts["train"], parts["test"]
     labels = samples.unit_labels
     try:
+        _require_groups(samples, 2)
         rest, test = _draw(samples, np.arange(len(labels)), -(-len(labels) // 4), seed)
     except ValueError as error:
         problem = f"a quarter of the samples can't become test ({error})"
@@ -184,8 +186,7 @@ def require_classes(splits: Mapping[str, Samples], n_classes: int) -> None:
 def _at_random(
     samples: Samples, sizes: Mapping[str, int], seed: int, has_train: bool
 ) -> dict[str, Samples]:
-    if samples.groups is not None:
-        _require_groups(samples.groups, samples.y, len(sizes) + has_train)
+    _require_groups(samples, len(sizes) + has_train)
     units, drawn = np.arange(len(samples.unit_labels)), {}
     if has_train:
         # Everything held out is split off at once: the training split depends on its size only.
@@ -197,13 +198,17 @@ def _at_random(
     return {split: samples.take_units(units) for split, units in drawn.items()}
 
 
-def _require_groups(groups: Array, y: Array, n_splits: int) -> None:
+def _require_groups(samples: Samples, n_splits: int) -> None:
     """Raise a ValueError if a class is in fewer groups than there are splits."""
-    pairs = np.unique(np.column_stack([groups, y]), axis=0)
+    if samples.groups is None:
+        return
+    pairs = np.unique(np.column_stack([samples.groups, samples.y]), axis=0)
     labels, n_groups = np.unique(pairs[:, 1], return_counts=True)
     if n_groups.min() < n_splits:
         label = labels[n_groups.argmin()]
-        raise ValueError(f"class {label} is in {n_groups.min()} groups, for {n_splits} splits")
+        raise ValueError(
+            f"class {label} is in {n_groups.min()} group(s), which can't be in {n_splits} splits"
+        )
 
 
 def _draw(samples: Samples, units: Array, size: int, seed: int) -> tuple[Array, Array]:

@@ -106,6 +106,9 @@ class TestGroups:
 
         assert "groups must hold a value for each of 200 images; got shape (3,)" in problem([1] * 3)
         assert "groups must name the group of every image" in problem([np.nan] + [1.0] * 199)
+        assert "groups must name the group of every image" in problem(["", "a"] * 100)
+        assert "groups must hold numbers, text or dates; got complex128" in problem([1j] * 200)
+        assert "class 0 is in 1 group(s), which can't be in 2 splits" in problem([0] * 200)
         assert "calibration 0, tuning 1, certification 0 of 3 groups (class 0 is in 2" in problem(
             np.minimum(np.arange(200) // 5, 3)
         )
@@ -113,7 +116,7 @@ class TestGroups:
         arrays = {"X_train": images(200), "y_train": y, "groups_train": self.people}
         test = {"X_test": images(20, 200), "y_test": np.arange(20) % 2}
         found = refused(tmp_path, **arrays, **test)
-        assert "class 2 is in 1 groups, for 4 splits" in found
+        assert "class 2 is in 1 group(s), which can't be in 4 splits" in found
         assert "give more groups of each class" in found
 
 
