@@ -58,7 +58,7 @@ def group_numbers(where: str, given: Arrays, sizes: Mapping[str, int]) -> dict[s
     """
     names = [array_name("groups", part) for part in given]
     values, part_of = _joined(where, names, given, sizes)
-    if values.dtype.kind not in "iufmMSU":
+    if values.dtype.kind not in "iufmMU":
         problem = f"{', '.join(names)} must hold numbers, text or dates; got {values.dtype}"
         raise DataError(f"{where}: {problem}")
     if (missing := np.isin(values.astype(str), ("", "nan", "NaT"))).any():

@@ -107,7 +107,8 @@ class TestGroups:
         assert "groups must hold a value for each of 200 images; got shape (3,)" in problem([1] * 3)
         assert "groups must name the group of every image" in problem([np.nan] + [1.0] * 199)
         assert "groups must name the group of every image" in problem(["", "a"] * 100)
-        assert "groups must hold numbers, text or dates; got complex128" in problem([1j] * 200)
+        for groups, dtype in (([1j] * 200, "complex128"), ([b"\xff"] * 200, "|S1")):
+            assert f"groups must hold numbers, text or dates; got {dtype}" in problem(groups)
         assert "class 0 is in 1 group(s), which can't be in 2 splits" in problem([0] * 200)
         assert "calibration 0, tuning 1, certification 0 of 3 groups (class 0 is in 2" in problem(
             np.minimum(np.arange(200) // 5, 3)
