@@ -173,6 +173,15 @@ def hold_out(
     return splits
 
 
+def one_of_each_group(samples: Samples, seed: int) -> Samples:
+    """An image of each group, drawn: such images are independent, as a certificate takes them."""
+    if samples.groups is None:
+        return samples
+    order = np.random.default_rng(seed).permutation(len(samples.y))
+    first = np.unique(samples.groups[order], return_index=True)[1]
+    return samples.take(np.sort(order[first]))
+
+
 def require_classes(splits: Mapping[str, Samples], n_classes: int) -> None:
     """Raise a ValueError if a split lacks a class, or holds out a single image of one."""
     for split, samples in splits.items():

@@ -15,6 +15,7 @@ from eco.data.division import (
     array_name,
     group_numbers,
     hold_out,
+    one_of_each_group,
     quarter,
     require_classes,
     time_numbers,
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 #: Arrays of an .npz of one's own; X and y alone do, too: a quarter of them becomes test.
 ARRAYS = ("X_train", "y_train", "X_test", "y_test")
+#: The split of whose images each is a draw of its own.
+CERTIFYING = "certification"
 #: Arrays that say which samples belong together, or in what order they came.
 BELONGING = ("groups", "time")
 #: What labels, kept as uint8, can tell apart.
@@ -46,7 +49,8 @@ def load_splits(
     """The splits of a data set, disjoint: ``train``, those held out, ``test``.
 
     What isn't split already is split at random, stratified; where a file names groups, whole
-    groups are drawn; where it names times, the latest samples are held out.
+    groups are drawn, and one image of each certifies, since a certificate takes independent draws;
+    where it names times, the latest samples are held out.
 
     Parameters
     ----------
@@ -91,6 +95,7 @@ def load_splits(
     else:
         names = _class_names(where, arrays.get("class_names"), given)
     splits = _held_out(name, where, given, shares, seed, len(names))
+    splits[CERTIFYING] = one_of_each_group(splits[CERTIFYING], seed)
     return {split: Split(each.X, each.y) for split, each in splits.items()}, names
 
 
@@ -136,7 +141,7 @@ def _held_out(
         return dict(given)
     source = given.get("val", given["train"])
     if source.groups is not None:
-        log.info("whole groups are in one split; certificates and intervals count images, though")
+        log.info("whole groups are in one split; one image of each group certifies")
     if source.times is not None:
         log.info("split by time: the latest images are held out")
     all_shares = shares if "val" in given else {"train": 1 - sum(shares.values()), **shares}

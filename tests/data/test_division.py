@@ -59,7 +59,8 @@ class TestGroups:
         splits = load(tmp_path, X=images(200), y=self.y, groups=self.people)
         assert tuple(splits) == SPLITS
         # A quarter of 40 people is 10; of the other 30 a tenth is 3, a fifth 6.
-        assert sizes(splits) == dict(zip(SPLITS, (90, 15, 30, 15, 50), strict=True))
+        # Of each of the 3 who certify there is one image.
+        assert sizes(splits) == dict(zip(SPLITS, (90, 15, 30, 3, 50), strict=True))
         kept = [set(self.people[numbers(split)]) for split in splits.values()]
         assert len(set.union(*kept)) == sum(map(len, kept)) == 40
         for split in splits.values():
@@ -75,6 +76,7 @@ class TestGroups:
     def test_a_group_may_hold_every_class(self, tmp_path):
         y = np.arange(200) % 5
         splits = load(tmp_path, X=images(200), y=y, groups=np.repeat(np.arange(40), 5))
+        assert len(splits.pop("certification").y) == 3
         assert all(set(split.y) == set(range(5)) for split in splits.values())
 
     def test_those_of_train_are_divided_where_test_is_ones_own(self, tmp_path):
@@ -88,17 +90,20 @@ class TestGroups:
 
     @settings(max_examples=20, deadline=None)
     @given(n=st.lists(st.integers(2, 9), min_size=60, max_size=60), seed=st.integers(0, 99))
-    def test_whatever_the_groups_each_image_is_in_one_split_with_its_group(
+    def test_whatever_the_groups_each_is_in_one_split_as_a_whole_or_by_one_image_that_certifies(
         self, tmp_path_factory, n, seed
     ):
         groups = np.repeat(np.arange(60), n)
         arrays = {"X": images(len(groups)), "y": groups % 3, "groups": groups}
         splits = load(tmp_path_factory.mktemp("own"), seed=seed, **arrays)
-        split_of = {row: name for name, split in splits.items() for row in numbers(split).tolist()}
-        assert sorted(split_of) == list(range(len(groups)))
-        assert sum(len(split.y) for split in splits.values()) == len(groups)
-        for group in range(60):
-            assert len({split_of[row] for row in np.flatnonzero(groups == group)}) == 1
+        seen = []
+        for name, split in splits.items():
+            found, kept = np.unique(groups[numbers(split)], return_counts=True)
+            expected = np.ones(len(found)) if name == "certification" else np.array(n)[found]
+            assert kept.tolist() == expected.tolist()
+            assert len(set(numbers(split))) == len(split.y)
+            seen += found.tolist()
+        assert sorted(seen) == list(range(60))
 
     def test_what_they_can_not_be(self, tmp_path):
         def problem(groups):
