@@ -133,20 +133,20 @@ def test_a_class_name_that_is_refused_leaves_the_images_of_before(settings, tmp_
 
 def test_near_copies_across_splits_are_named_unless_their_groups_are(settings, tmp_path, capsys):
     random = np.random.default_rng(0)
-    X = np.repeat(random.integers(0, 250, (200, 4, 5)), 4, axis=0)
+    X = np.repeat(random.integers(0, 250, (240, 4, 5)), 4, axis=0)
     arrays = {"X": (X + random.integers(0, 5, X.shape)).astype(np.uint8)}
-    arrays["y"] = np.repeat(np.arange(200) % 2, 4)
+    arrays["y"] = np.repeat(np.arange(240) % 2, 4)
     own_data(tmp_path, **arrays)
     importlib.import_module("stages.fetch").main()
     said = capsys.readouterr().out
     for split in artifacts.PREDICTED:
         assert f"of the images of {split} are nearly equal to some of train" in said
-    own_data(tmp_path, **arrays, groups=np.arange(800) // 4)
+    own_data(tmp_path, **arrays, groups=np.arange(960) // 4)
     importlib.import_module("stages.fetch").main()
     assert "WARNING" not in capsys.readouterr().out
     sizes = [len(artifacts.IMAGES.load(split=s, dataset="own")[1]) for s in artifacts.PREDICTED]
-    # 5, 8 and 7 % of the 150 groups that aren't test; of those that certify, an image each.
-    assert sizes == [4 * 8, 4 * 12, 10, 4 * 50]
+    # 5, 8 and 7 % of the 180 groups that aren't test; of those that certify, an image each.
+    assert sizes == [4 * 9, 4 * 14, 13, 4 * 60]
 
 
 def test_the_sample_is_the_beginning_of_test_and_small(settings):
