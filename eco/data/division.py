@@ -146,7 +146,8 @@ def hold_out(
     """Splits of samples, by the share of the samples or groups that each takes.
 
     ``train`` is what the others leave; where `shares` doesn't name it, they are in proportion to
-    their shares and leave nothing. By time they follow in the order of `shares`.
+    their shares and leave nothing. By time they follow in the order of `shares`. Raises a
+    `DataError` if a split would lack a class.
     """
     labels = samples.unit_labels
     whole = 1.0 if "train" in shares else sum(shares.values())

@@ -104,27 +104,22 @@ def _given(where: str, arrays: Mapping[str, Array], held_out: Sequence[str]) -> 
     parts = [
         part for part in ("", "train", "val", *held_out, "test") if array_name("X", part) in arrays
     ]
-    given = {
-        part: Samples(
-            *_checked(
-                arrays[array_name("X", part)],
-                arrays[array_name("y", part)],
-                f"{where}: {part}" if part else where,
-            )
+    pairs = {
+        part: _checked(
+            arrays[array_name("X", part)],
+            arrays[array_name("y", part)],
+            f"{where}: {part}" if part else where,
         )
         for part in parts
     }
-    sizes = {part: len(samples.y) for part, samples in given.items()}
+    sizes = {part: len(y) for part, (_, y) in pairs.items()}
     groups, times = (
         {part: arrays[array] for part in parts if (array := array_name(kind, part)) in arrays}
         for kind in BELONGING
     )
     groups = group_numbers(where, groups, sizes) if groups else {}
     times = time_numbers(where, times, sizes) if times else {}
-    return {
-        part: Samples(each.X, each.y, groups.get(part), times.get(part))
-        for part, each in given.items()
-    }
+    return {part: Samples(*pair, groups.get(part), times.get(part)) for part, pair in pairs.items()}
 
 
 def _held_out(

@@ -91,7 +91,7 @@ def division(samples: Samples, splits: Sequence[str]) -> str:
     """How `divide` divides samples, in words for the results."""
     drawn = "at random"
     if samples.times is not None:
-        drawn = "by time, the earliest in front"
+        drawn = "by time, from the earliest to the latest"
     elif samples.groups is not None:
         drawn = "at random, each group as a whole"
     if samples.split is None or set(samples.split) <= {"tuning"}:
