@@ -99,7 +99,10 @@ def test_times_are_checked():
         ({"groups": np.arange(240)}, "at random, each group as a whole"),
         ({"times": np.arange(240)}, "by time, from the earliest to the latest"),
         ({"split": np.repeat(SPLITS, 80)}, "as split has them"),
-        ({"split": ["tuning"] * 240, "times": np.arange(240)}, "by time, from the earliest to the latest"),
+        (
+            {"split": ["tuning"] * 240, "times": np.arange(240)},
+            "by time, from the earliest to the latest",
+        ),
         (
             {"split": np.repeat(["tuning", "test"], 120)},
             "as split has them, its tuning samples in two halves at random",
