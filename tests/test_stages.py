@@ -114,17 +114,39 @@ def test_predictions_keep_the_labels_of_the_model(settings):
     assert (stored.argmax(axis=1) == p.argmax(axis=1)).all()
 
 
+def own_data(folder, **arrays):
+    """An own data set in the place of that of the settings."""
+    np.savez(folder / "own.npz", **arrays)
+    written = (folder / "params.yaml").read_text()
+    written = written.replace("path: ''", "path: own.npz").replace("fashion-mnist", "own")
+    (folder / "params.yaml").write_text(written)
+
+
 def test_a_class_name_that_is_refused_leaves_the_images_of_before(settings, tmp_path):
-    path, y = tmp_path / "own.npz", np.arange(400, dtype=np.uint8) % 2
     names = ["plain", "</script><script>"]
-    np.savez(path, X=np.zeros((400, 4, 5), np.uint8), y=y, class_names=names)
-    written = (tmp_path / "params.yaml").read_text()
-    written = written.replace("path: ''", f"path: {path}").replace("fashion-mnist", "own")
-    (tmp_path / "params.yaml").write_text(written)
+    own_data(tmp_path, X=np.zeros((400, 4, 5), np.uint8), y=np.arange(400) % 2, class_names=names)
     before = artifacts.IMAGES.path(split="test").read_bytes()
     with pytest.raises(DataError, match="must name classes"):
         importlib.import_module("stages.fetch").main()
     assert artifacts.IMAGES.path(split="test").read_bytes() == before
+
+
+def test_near_copies_across_splits_are_named_unless_their_groups_are(settings, tmp_path, capsys):
+    random = np.random.default_rng(0)
+    X = np.repeat(random.integers(0, 250, (240, 4, 5)), 4, axis=0)
+    arrays = {"X": (X + random.integers(0, 5, X.shape)).astype(np.uint8)}
+    arrays["y"] = np.repeat(np.arange(240) % 2, 4)
+    own_data(tmp_path, **arrays)
+    importlib.import_module("stages.fetch").main()
+    said = capsys.readouterr().out
+    for split in artifacts.PREDICTED:
+        assert f"of the images of {split} are nearly equal to some of train" in said
+    own_data(tmp_path, **arrays, groups=np.arange(960) // 4)
+    importlib.import_module("stages.fetch").main()
+    assert "WARNING" not in capsys.readouterr().out
+    sizes = [len(artifacts.IMAGES.load(split=s, dataset="own")[1]) for s in artifacts.PREDICTED]
+    # 5, 8 and 7 % of the 180 groups that aren't test; of those that certify, an image each.
+    assert sizes == [4 * 9, 4 * 14, 13, 4 * 60]
 
 
 def test_the_sample_is_the_beginning_of_test_and_small(settings):

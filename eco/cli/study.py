@@ -98,11 +98,13 @@ def study(file: Path, output: Path | None, costs: tuple[str, ...], unit: str, si
         raise DataError(f"{shortened(file)}: {error.problem}", error.remedy) from None
     options = {field.name: getattr(targets, field.name) for field in fields(targets)}
     about = {"made_by": MADE_BY, "file": file.name, "unit": unit, "signal": signal, "seed": seed}
+    about["division"] = division.division(samples, division.SPLITS)
     about |= {"shares": list(shares), **{key: v for key, v in options.items() if v is not None}}
     with replacing_folder(Path(os.path.realpath(folder))) as new:
         result = run(parts, samples.classes, targets, unit, lambda text: click.echo(text, err=True))
         for name, content in report.contents(result, about):
             (new / name).write_bytes(content)
+    click.echo(f"{_sizes(result)}, divided {about['division']}")
     for line in _summary(result):
         click.echo(line)
     click.echo(f"{folder / 'report.html'}: opens in any browser, needs no network")
@@ -120,6 +122,14 @@ def _costs(given: Iterable[str]) -> dict[str, float]:
         if not separator or not name:
             raise click.UsageError(f"--cost must be NAME=NUMBER; got {shortened(text, 40)}")
     return costs
+
+
+def _sizes(result: "Study") -> str:
+    sizes = result.n_samples
+    return (
+        f"{sizes['tuning']:,} samples tune, {sizes['certification']:,} certify, "
+        f"{sizes['test']:,} test"
+    )
 
 
 def _summary(result: "Study") -> Iterator[str]:

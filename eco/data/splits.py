@@ -1,7 +1,8 @@
 """The splits of a data set: Fashion-MNIST, scikit-learn's digits, or one's own."""
 
+import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,12 +10,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eco.data import fetch, idx
+from eco.data.division import (
+    Samples,
+    array_name,
+    group_numbers,
+    hold_out,
+    one_of_each_group,
+    quarter,
+    require_classes,
+    time_numbers,
+)
 from eco.errors import DataError, shortened
 
 Array = NDArray[Any]
 
-#: Arrays of an .npz of one's own; without the last two a quarter of the samples becomes test.
+log = logging.getLogger(__name__)
+
+#: Arrays of an .npz of one's own; X and y alone do, too: a quarter of them becomes test.
 ARRAYS = ("X_train", "y_train", "X_test", "y_test")
+#: The split of whose images each is a draw of its own.
+CERTIFYING = "certification"
+#: Arrays that say which samples belong together, or in what order they came.
+BELONGING = ("groups", "time")
 #: What labels, kept as uint8, can tell apart.
 MAX_CLASSES = 256
 
@@ -29,7 +46,11 @@ class Split(NamedTuple):
 def load_splits(
     name: str, path: str, shares: Mapping[str, float], seed: int
 ) -> tuple[dict[str, Split], list[str]]:
-    """The splits of a data set, disjoint and stratified: ``train``, those held out, ``test``.
+    """The splits of a data set, disjoint: ``train``, those held out, ``test``.
+
+    What isn't split already is split at random, stratified; where a file names groups, whole
+    groups are drawn, and one image of each certifies, since a certificate takes independent draws;
+    where it names times, the latest samples are held out.
 
     Parameters
     ----------
@@ -38,10 +59,12 @@ def load_splits(
         what lies at `path`.
     path : str
         An ``.npz`` with ``X_train``, ``y_train``, ``X_test``, ``y_test`` (or ``X`` and ``y``, of
-        which a quarter becomes test) and perhaps ``class_names``; or a folder with four IDX files
-        called like those of Fashion-MNIST. For ``fashion-mnist`` a folder that is tried first.
+        which a quarter becomes test) and perhaps ``class_names``; perhaps ``X_val`` and ``y_val``
+        to hold out, or the same of each of `shares`; perhaps ``groups`` or ``time`` of whatever
+        ``X`` they belong to, as ``groups_train``. Or a folder with four IDX files called like
+        those of Fashion-MNIST. For ``fashion-mnist`` a folder that is tried first.
     shares : mapping of str to float
-        Held-out splits, and the share of the training images that each takes.
+        Held-out splits, and the share of the training images, or of their groups, that each takes.
     seed : int
         The same seed gives the same splits.
 
@@ -54,8 +77,8 @@ def load_splits(
     Raises
     ------
     DataError
-        If no source has the files, they aren't images with labels, or a split would not hold
-        every class.
+        If no source has the files, they aren't images with labels, a group is in two splits, a
+        split begins before the one in front of it ends, or one would not hold every class.
     """
     where = shortened(path or name)
     if name == "digits":
@@ -63,51 +86,62 @@ def load_splits(
     elif name == "fashion-mnist":
         arrays = _of_idx(fetch.fetch(fetch.sources(path)))
     else:
-        arrays = _own(fetch.expanded(path))
-    class_names = arrays.pop("class_names", None)
-    if not set(ARRAYS) <= set(arrays):
-        arrays = _quarter_for_test(where, arrays["X"], arrays["y"], seed)
-    train, test = (
-        Split(*_checked(arrays[f"X_{part}"], arrays[f"y_{part}"], f"{where}: {part}"))
-        for part in ("train", "test")
-    )
+        arrays = _own(fetch.expanded(path), tuple(shares))
+    given = _given(where, arrays, tuple(shares))
+    if "" in given:
+        given["train"], given["test"] = quarter(where, given.pop(""), seed)
     if name == "fashion-mnist":
         names = fetch.CLASSES
     else:
-        names = _class_names(where, class_names, train, test)
-    return {**_held_out(name, train, shares, seed, len(names)), "test": test}, names
+        names = _class_names(where, arrays.get("class_names"), given)
+    splits = _held_out(name, where, given, shares, seed, len(names))
+    splits[CERTIFYING] = one_of_each_group(splits[CERTIFYING], seed)
+    return {split: Split(each.X, each.y) for split, each in splits.items()}, names
+
+
+def _given(where: str, arrays: Mapping[str, Array], held_out: Sequence[str]) -> dict[str, Samples]:
+    """The samples of each part of a file, in the order of their use; one that is whole is ""."""
+    parts = [
+        part for part in ("", "train", "val", *held_out, "test") if array_name("X", part) in arrays
+    ]
+    pairs = {
+        part: _checked(
+            arrays[array_name("X", part)],
+            arrays[array_name("y", part)],
+            f"{where}: {part}" if part else where,
+        )
+        for part in parts
+    }
+    sizes = {part: len(y) for part, (_, y) in pairs.items()}
+    groups, times = (
+        {part: arrays[array] for part in parts if (array := array_name(kind, part)) in arrays}
+        for kind in BELONGING
+    )
+    groups = group_numbers(where, groups, sizes) if groups else {}
+    times = time_numbers(where, times, sizes) if times else {}
+    return {part: Samples(*pair, groups.get(part), times.get(part)) for part, pair in pairs.items()}
 
 
 def _held_out(
-    name: str, train: Split, shares: Mapping[str, float], seed: int, n_classes: int
-) -> dict[str, Split]:
-    from sklearn.model_selection import train_test_split
-
-    held_out = {}
-    sizes = {split: round(share * len(train.y)) for split, share in shares.items()}
-    try:
-        # Everything held out is split off at once: the training split depends on its size only.
-        X_train, X, y_train, y = train_test_split(
-            *train, test_size=sum(sizes.values()), stratify=train.y, random_state=seed
-        )
-        *first, last = sizes
-        for split in first:
-            X, X_split, y, y_split = train_test_split(
-                X, y, test_size=sizes[split], stratify=y, random_state=seed
-            )
-            held_out[split] = Split(X_split, y_split)
-        held_out[last] = Split(X, y)
-        least = min(np.bincount(part.y, minlength=n_classes).min() for part in held_out.values())
-        if least < 2:
-            raise ValueError(f"a class with {least} images can't be calibrated or judged")
-    except ValueError as error:
-        counts = ", ".join(f"{split} {size}" for split, size in sizes.items())
-        raise DataError(
-            f"params.yaml: data.shares must leave images of every class in each split of {name}; "
-            f"got {counts} of {len(train.y)} training images ({error})",
-            "Raise the smallest share.",
-        ) from None
-    return {"train": Split(X_train, y_train), **held_out}
+    name: str, where: str, given: Mapping[str, Samples], shares: Mapping[str, float], seed: int,
+    n_classes: int,
+) -> dict[str, Samples]:  # fmt: skip
+    """The splits of the parts of a file: those that it lacks are drawn."""
+    if next(iter(shares)) in given:
+        try:
+            require_classes({split: given[split] for split in ("train", *shares)}, n_classes)
+        except ValueError as error:
+            problem = f"every class must be in every split ({error})"
+            raise DataError(f"{where}: {problem}") from None
+        return dict(given)
+    source = given.get("val", given["train"])
+    if source.groups is not None:
+        log.info("whole groups are in one split; one image of each group certifies")
+    if source.times is not None:
+        log.info("split by time: the latest images are held out")
+    all_shares = shares if "val" in given else {"train": 1 - sum(shares.values()), **shares}
+    drawn = hold_out(name, source, all_shares, seed, n_classes)
+    return {"train": given["train"], **drawn, "test": given["test"]}
 
 
 def _digits() -> dict[str, Array]:
@@ -121,9 +155,9 @@ def _of_idx(files: Mapping[str, Array]) -> dict[str, Array]:
     return {array: files[name] for array, name in zip(ARRAYS, fetch.SHA256, strict=True)}
 
 
-def _own(path: Path) -> dict[str, Array]:
+def _own(path: Path, held_out: Sequence[str]) -> dict[str, Array]:
     try:
-        return _own_folder(path) if path.is_dir() else _own_npz(path)
+        return _own_folder(path) if path.is_dir() else _own_npz(path, held_out)
     except OSError as error:
         problem = f"data.path of params.yaml: {shortened(path)} can't be read: {error.strerror}"
         raise DataError(problem, "Name an .npz file or a folder of IDX files.") from None
@@ -144,7 +178,7 @@ def _own_folder(path: Path) -> dict[str, Array]:
     return _of_idx(files)
 
 
-def _own_npz(path: Path) -> dict[str, Array]:
+def _own_npz(path: Path, held_out: Sequence[str]) -> dict[str, Array]:
     where = f"data.path of params.yaml: {shortened(path)}"
     fetch.check_regular(path)
     try:
@@ -161,27 +195,45 @@ def _own_npz(path: Path) -> dict[str, Array]:
             "Write it with numpy.savez_compressed.",
         ) from None
     arrays = {name: x for name, x in members.items() if isinstance(x, np.ndarray)}
-    allowed, names = f"{', '.join(ARRAYS)}, or X and y", set(arrays)
-    if not (set(ARRAYS) <= names or {"X", "y"} <= names):
-        held = shortened(", ".join(arrays) or "nothing")
-        raise DataError(f"{where} must hold {allowed}; it holds {held}")
-    if set(ARRAYS) & names and {"X", "y"} & names:
-        raise DataError(
-            f"{where} must hold {allowed}, but not both; it holds {shortened(', '.join(arrays))}",
-            "Delete those that aren't meant.",
-        )
+    _check_names(where, list(arrays), held_out)
     return arrays
 
 
-def _quarter_for_test(where: str, X: Array, y: Array, seed: int) -> dict[str, Array]:
-    from sklearn.model_selection import train_test_split
-
-    _checked(X, y, where)
-    try:
-        parts = train_test_split(X, y, test_size=0.25, stratify=y, random_state=seed)
-    except ValueError as error:
-        raise DataError(f"{where}: a quarter of the samples can't become test ({error})") from None
-    return dict(zip(("X_train", "X_test", "y_train", "y_test"), parts, strict=True))
+def _check_names(where: str, found: Sequence[str], held_out: Sequence[str]) -> None:
+    """Refuse arrays of an .npz that don't make a data set together, by their names."""
+    allowed, names = f"{', '.join(ARRAYS)}, or X and y", set(found)
+    if not (set(ARRAYS) <= names or {"X", "y"} <= names):
+        held = shortened(", ".join(found) or "nothing")
+        raise DataError(f"{where} must hold {allowed}; it holds {held}")
+    val, own = ({f"{x}_{part}" for x in "Xy" for part in parts} for parts in (["val"], held_out))
+    for one, other in (({"X", "y"}, {*ARRAYS, *val, *own}), (val, own)):
+        if one & names and other & names:
+            raise DataError(
+                f"{where} must hold {allowed if 'X' in one else 'X_val or splits of it'}, but not "
+                f"both; it holds {shortened(', '.join(found))}",
+                "Delete those that aren't meant.",
+            )
+    for needed in (val, own):
+        if needed & names and needed - names:
+            raise DataError(
+                f"{where} must hold {', '.join(sorted(needed))} together; it lacks "
+                f"{', '.join(sorted(needed - names))}"
+            )
+    for kind in BELONGING:
+        given = {name for name in names if name == kind or name.startswith(f"{kind}_")}
+        known = {name.replace("X", kind, 1) for name in names if name == "X" or name[:2] == "X_"}
+        divided = kind + ("_val" if val & names else "" if "X" in names else "_train")
+        if lost := sorted(given - known):
+            raise DataError(
+                f"{where}: {lost[0]} must come with {lost[0].replace(kind, 'X', 1)}; there is none"
+            )
+        if given and divided not in given and not own & names:
+            raise DataError(f"{where} must hold {divided}, as it holds {sorted(given)[0]}")
+    if len({kind for kind in BELONGING if any(name.startswith(kind) for name in names)}) > 1:
+        raise DataError(
+            f"{where} must be split by groups or by time, not by both; it holds both",
+            "Delete the one or the other.",
+        )
 
 
 def shape_hint(shape: tuple[int, ...]) -> str:
@@ -232,18 +284,20 @@ def _checked(X: Array, y: Array, where: str) -> tuple[Array, Array]:
     return X, y.astype(np.uint8)
 
 
-def _class_names(where: str, names: Array | None, train: Split, test: Split) -> list[str]:
+def _class_names(where: str, names: Array | None, given: Mapping[str, Samples]) -> list[str]:
+    train = given["train"]
     present = np.unique(train.y)
-    if not np.array_equal(present, np.arange(len(present))) or test.y.max() > present[-1]:
-        raise DataError(
-            f"{where}: training labels must be 0 to k - 1, each present, and test labels among "
-            f"them; got {present.tolist()[:20]} and at most {test.y.max()} in test"
-        )
-    if test.X.shape[1:] != train.X.shape[1:]:
-        raise DataError(
-            f"{where}: images of train and test must be of one size; got {train.X.shape[1:]} and "
-            f"{test.X.shape[1:]}"
-        )
+    for part, each in given.items():
+        if not np.array_equal(present, np.arange(len(present))) or each.y.max() > present[-1]:
+            raise DataError(
+                f"{where}: training labels must be 0 to k - 1, each present, and {part} labels "
+                f"among them; got {present.tolist()[:20]} and at most {each.y.max()} in {part}"
+            )
+        if each.X.shape[1:] != train.X.shape[1:]:
+            raise DataError(
+                f"{where}: images of train and {part} must be of one size; got "
+                f"{train.X.shape[1:]} and {each.X.shape[1:]}"
+            )
     if names is None:
         return [str(label) for label in present]
     if names.shape != present.shape:

@@ -24,7 +24,7 @@ from eco.errors import ModelError, TargetError
 from eco.estimators import validation
 from eco.estimators.duplicates import warn_of_near_copies
 from eco.estimators.energies import CALL_SIZE, Call, by_cpu_time, by_measurement
-from eco.estimators.holdout import Part, hold_out
+from eco.estimators.holdout import Part, hold_out, is_splitter
 from eco.estimators.pool import Pool, require_samples
 from eco.estimators.samples import Samples, take
 from eco.evaluation.classes import vanished_classes
@@ -104,7 +104,7 @@ class StrategyClassifier(Pool):
         validation.number(self, "max_accuracy_loss", 0, 100, closed=True)
         validation.number(self, "energy_budget", 0, 1, closed="right", other=None)
         validation.number(self, "margin_se", 0, closed=True)
-        if not hasattr(self.holdout, "get_n_splits"):
+        if not is_splitter(self.holdout):
             validation.number(self, "holdout", 0, 1)
         validation.number(self, "watts_per_core", 0)
         validation.number(self, "measure_s", 0)

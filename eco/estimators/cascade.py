@@ -82,8 +82,9 @@ class CascadeClassifier(StrategyClassifier):
         so cross-validation, unfits them; it leaves a `FrozenEstimator` fitted.
     holdout : float or splitter
         Share of the samples, or of their groups, that is held out, for "certified" half of it each
-        for tuning and for certifying. A splitter of `sklearn.model_selection`: what its first
-        split leaves out. The models aren't fitted anew afterwards: their confidences would change.
+        for tuning and for certifying. A splitter, as those of `sklearn.model_selection`: what its
+        last split leaves out. The models aren't fitted anew afterwards: their confidences would
+        change.
     settings_per_chain : int
         Settings tried of each chain, see `eco.strategies.tuning.frontier`.
     watts_per_core : float

@@ -50,8 +50,9 @@ def hold_out(
 ) -> tuple[Array, list[Part]]:
     """Rows to fit models on, and 0, 1 or 2 held-out parts.
 
-    The parts are those of `own`, if that is given; of what the first split of a splitter leaves
-    out; of a share `holdout` of the samples, or of all of them if the models are fitted already.
+    The parts are those of `own`, if that is given; of what the last split of a splitter leaves
+    out, the latest samples where splits go forward in time; of a share `holdout` of the samples,
+    or of all of them if the models are fitted already.
     Groups stay together. A second part is drawn plainly at random: a certificate takes draws that
     are independent of each other.
     """
@@ -65,14 +66,33 @@ def hold_out(
         return rows, _divided(own, n_parts, random)
     if not n_parts:
         return rows[:0] if prefit else rows, []
-    if hasattr(holdout, "get_n_splits"):
-        rows, held_out = next(iter(holdout.split(samples.X, samples.y, samples.groups)))
+    if is_splitter(holdout):
+        rows, held_out = _last_split(samples, holdout)
         require_apart(samples.take(rows).groups, samples.take(held_out).groups)
         return rows[:0] if prefit else rows, _divided(samples.take(held_out), n_parts, random)
     if prefit:
         return rows[:0], _divided(samples, n_parts, random)
     rows, *parts = _split(samples, n_parts, holdout, random)
     return rows, [samples.take(part) for part in parts]
+
+
+def is_splitter(holdout: Any) -> bool:
+    """Whether an object splits samples, as scikit-learn's splitters do; text splits otherwise."""
+    return callable(getattr(holdout, "split", None)) and not isinstance(holdout, str | bytes)
+
+
+def _last_split(samples: Part, splitter: Any) -> tuple[Array, Array]:
+    """Rows to fit on and rows held out; a ValueError says what is wrong with a splitter."""
+    splits = list(splitter.split(samples.X, samples.y, samples.groups))
+    if not splits:
+        raise ValueError(f"holdout must give a split of the samples; {splitter!r} gives none")
+    rows, held_out = (np.asarray(part, int) for part in splits[-1])
+    if shared := np.intersect1d(rows, held_out).size:
+        raise ValueError(
+            f"holdout must hold out samples that it doesn't give to fit on; {splitter!r} has "
+            f"{shared} of {len(held_out)} on both sides"
+        )
+    return rows, held_out
 
 
 def numbered(*groups: Any) -> list[Array | None]:

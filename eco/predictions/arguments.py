@@ -17,6 +17,7 @@ def columns_of(
     y: Any = None,
     split: Any = None,
     groups: Any = None,
+    time: Any = None,
 ) -> Columns:
     """Predictions as `eco.tune` takes them, unchecked but for their form."""
     if (probabilities is None) == (confidence is None or correct is None):
@@ -45,6 +46,7 @@ def columns_of(
         classes=classes,
         split=split,
         groups=groups,
+        times=time,
     )
 
 

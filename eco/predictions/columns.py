@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eco.errors import DataError, shortened
+from eco.predictions.times import ranks
 from eco.strategies.confidence import DECIMALS, Signal
 from eco.strategies.outcomes import Outcomes
 
@@ -38,6 +40,7 @@ class Columns:
     classes: tuple[str, ...] | None = None  #: Names of the classes; without them `y` are indices.
     split: Values = None
     groups: Values = None
+    times: Values = None
     source: str = ""  #: Where they come from, for messages.
     place: Callable[..., str] = _row  #: Where a sample stands, for messages.
     cost_remedy: str = "Give costs one number for each model."
@@ -59,6 +62,7 @@ class Samples:
     classes: tuple[str, ...] = ()  #: Empty where only confidence and correct are known.
     split: Values = None  #: (n_samples,) names.
     groups: Values = None  #: (n_samples,) numbers.
+    times: Values = None  #: (n_samples,) numbers: the earlier, the less.
     cost_per_sample: Values = None  #: (n_samples, n_models), where costs vary.
 
 
@@ -85,6 +89,7 @@ def checked(columns: Columns, signal: Signal = "max_probability") -> Samples:
         classes,
         _names(columns, "split", columns.split, n_samples),
         _groups(columns, n_samples),
+        _times(columns, n_samples),
         table if vary else None,
     )
 
@@ -260,6 +265,14 @@ def _names(columns: Columns, name: str, values: Any, n_samples: int) -> Any:
 def _groups(columns: Columns, n_samples: int) -> Values:
     groups = _names(columns, "group", columns.groups, n_samples)
     return None if groups is None else np.unique(groups.astype(str), return_inverse=True)[1]
+
+
+def _times(columns: Columns, n_samples: int) -> Values:
+    if columns.times is None:
+        return None
+    times = ranks(columns.times, partial(columns.error, "time"))
+    _same_length(columns, "time", len(times), n_samples)
+    return times
 
 
 def _cost(columns: Columns, model: str, n_samples: int) -> Any:

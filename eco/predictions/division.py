@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from eco.errors import DataError
 from eco.evaluation.targets import subset
 from eco.predictions.columns import Samples
+from eco.predictions.times import by_time
 from eco.strategies.outcomes import Outcomes
 
 Array = NDArray[Any]
@@ -30,10 +31,11 @@ class Part:
 def divide(
     samples: Samples, splits: Sequence[str], shares: Sequence[float], seed: int
 ) -> dict[str, Part]:
-    """Some of the `SPLITS`: as the samples say, or else at random, by groups if there are any.
+    """Some of the `SPLITS`: as the samples say, or else by time or at random, groups whole.
 
-    Where the samples name all splits but that of the certificate, half of the tuning samples
-    certify. A model costs what it costs on average on the tuning samples.
+    By time the earliest samples tune, the next ones certify, the latest test. Where the samples
+    name all splits but that of the certificate, half of the tuning samples certify. A model costs
+    what it costs on average on the tuning samples.
 
     Parameters
     ----------
@@ -41,26 +43,25 @@ def divide(
     splits : sequence of str
         The splits that are needed, tuning first.
     shares : sequence of float
-        Of the samples, or of their groups, for each split.
+        Of the samples, or of their groups, for each split. Samples of one time stay together.
     seed : int
         Of the random division.
 
     Raises
     ------
     DataError
-        If the split of a sample is none of these, one has no samples, or a group is in two.
+        If the split of a sample is none of these, one has no samples, a group is in two, or
+        samples with groups would have to be divided by time.
     """
     names = samples.split
     if names is None or set(names) <= {"tuning"}:
-        names = _at_random(samples.groups, len(samples.outcomes), splits, shares, seed)
+        names = _drawn(samples, np.arange(len(samples.outcomes)), splits, shares, seed)
     else:
         _check(names, splits)
         _refuse_shared_groups(names, samples.groups)
         if "certification" in splits and "certification" not in names:
-            tuning, names = names == "tuning", names.copy()
-            groups = None if samples.groups is None else samples.groups[tuning]
-            halves = ("tuning", "certification")
-            names[tuning] = _at_random(groups, int(tuning.sum()), halves, (0.5, 0.5), seed)
+            tuning, names = np.flatnonzero(names == "tuning"), names.copy()
+            names[tuning] = _drawn(samples, tuning, SPLITS[:2], (0.5, 0.5), seed)
     parts = {split: _part(samples, np.flatnonzero(names == split)) for split in splits}
     costs = parts["tuning"].cost_per_sample
     if costs is None:
@@ -84,6 +85,42 @@ def _check(names: Array, splits: Sequence[str]) -> None:
                 f"split must name samples for {split}; got {', '.join(sorted(set(names)))} alone",
                 "Name them, or leave the column out: then they are drawn at random.",
             )
+
+
+def division(samples: Samples, splits: Sequence[str]) -> str:
+    """How `divide` divides samples, in words for the results."""
+    drawn = "at random"
+    if samples.times is not None:
+        drawn = "by time, from the earliest to the latest"
+    elif samples.groups is not None:
+        drawn = "at random, each group as a whole"
+    if samples.split is None or set(samples.split) <= {"tuning"}:
+        return drawn
+    if "certification" in splits and "certification" not in samples.split:
+        return f"as split has them, its tuning samples in two halves {drawn}"
+    return "as split has them"
+
+
+def _drawn(
+    samples: Samples, rows: Array, splits: Sequence[str], shares: Sequence[float], seed: int
+) -> Array:
+    """Names of splits for some of the samples: by time or at random."""
+    groups, times = samples.groups, samples.times
+    if times is None:
+        return _at_random(None if groups is None else groups[rows], len(rows), splits, shares, seed)
+    if groups is not None:
+        raise DataError(
+            "samples can be divided by time or by group, not by both; got time and group",
+            "Leave one out, or name the split of every sample.",
+        )
+    parts = by_time(times[rows], shares)
+    if len(np.unique(parts)) < len(splits):
+        raise DataError(
+            f"there must be a time at least for each of {', '.join(splits)}; got "
+            f"{len(np.unique(times[rows]))} in all, or too many samples of one",
+            "Name the split of every sample, or leave time out.",
+        )
+    return np.array(splits, object)[parts]
 
 
 def _at_random(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-#: Columns about samples, beside those about models.
+#: Columns about samples, beside those about models, that are read as text.
 ABOUT_SAMPLES = ("id", "y", "split", "group")
 DOCUMENTED = "docs/your-own.md says what a file of predictions holds."
 COST_REMEDY = "Put it into the file, or give --cost NAME=NUMBER for each model."
@@ -78,6 +78,7 @@ def _read_arrays(path: Path, costs: Mapping[str, float]) -> Columns:
         classes=tuple(classes) if classes else None,
         split=arrays.get("split"),
         groups=arrays.get("group"),
+        times=arrays.get("time"),
         source=str(path),
         cost_remedy=COST_REMEDY,
     )
@@ -198,6 +199,7 @@ def _wide(table: _Table, costs: Mapping[str, float]) -> Columns:
         tuple(classes) or None,
         table.get("split"),
         table.get("group"),
+        table.get("time"),
         table.source,
         lambda sample, model=None: table.row(sample),  # noqa: ARG005
         COST_REMEDY,
@@ -245,6 +247,7 @@ def _long(table: _Table, costs: Mapping[str, float]) -> Columns:
         tuple(classes) or None,
         _of_sample(table, rows, "split", place),
         _of_sample(table, rows, "group", place),
+        _of_sample(table, rows, "time", place),
         table.source,
         place,
         COST_REMEDY,

@@ -203,6 +203,7 @@ def certify(
     y: Any = None,
     split: Any = None,
     groups: Any = None,
+    time: Any = None,
     signal: Signal = "max_probability",
     max_loss: float = 0.5,
     max_harm: float | None = None,
@@ -222,6 +223,9 @@ def certify(
         other. Without it half of the samples, or of the groups, do each, drawn by `seed`.
     groups : array-like of shape (n_samples,), optional
         What samples belong together; a certificate counts groups then.
+    time : array-like of shape (n_samples,), optional
+        Numbers, or dates as ISO 8601 writes them: without `split`, or with tuning samples alone,
+        the earlier half tunes and the later one certifies.
     max_loss : float
         Percentage points of accuracy below the last model's.
     max_harm : float, optional
@@ -240,7 +244,7 @@ def certify(
             "max_harm must be a number where samples come in groups: for groups only harm can be "
             "certified, not max_loss; got None"
         )
-    columns = columns_of(costs, confidence, correct, probabilities, y, split, groups)
+    columns = columns_of(costs, confidence, correct, probabilities, y, split, groups, time)
     parts = divide(checked(columns, signal), ("tuning", "certification"), (0.5, 0.5), seed)
     points = frontier(parts["tuning"].outcomes.unharmed(), settings_per_chain, longest_chain)
     return certified(of, points, parts["tuning"].outcomes, parts["certification"], goals)

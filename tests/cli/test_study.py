@@ -35,7 +35,10 @@ def test_a_file_becomes_a_folder_of_results(file):
     metrics = json.loads((folder / "metrics.json").read_text())
     assert (metrics["file"], metrics["unit"], metrics["seed"]) == ("answers.csv", "USD", 42)
     assert f"{metrics['tuned']['cost_share']:.4f} of the cost of large, on test" in text
+    assert metrics["division"] == "at random"
+    assert "160 samples tune, 120 certify, 120 test, divided at random" in text
     page = (folder / "report.html").read_text()
+    assert "Samples were divided into these three at random." in page
     assert "USD per prediction" in page
     assert not re.search(
         r"joules? per|µJ|\bimages\b", page.partition("</main>")[0].partition("<main")[2]

@@ -4,6 +4,8 @@ import zipfile
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
 
 from eco.data.fetch import SHA256
 from eco.data.splits import load_splits
@@ -25,6 +27,27 @@ def test_the_splits_of_digits_are_disjoint_stratified_and_repeatable():
         assert (again[name].X == X).all()
     seen = [image.tobytes() for split in splits.values() for image in split.X]
     assert len(set(seen)) == len(seen)
+
+
+def test_what_names_no_groups_or_times_is_drawn_as_it_always_was():
+    """Splits that are drawn anew would have every model of a study trained anew."""
+    images = load_digits().images
+    X, y = np.round(images * (255 / 16)).astype(np.uint8), load_digits().target
+    X, X_test, y, y_test = train_test_split(X, y, test_size=0.25, stratify=y, random_state=42)
+    expected = {"test": (X_test, y_test)}
+    X, X_out, y, y_out = train_test_split(X, y, test_size=3 * 135, stratify=y, random_state=42)
+    expected["train"] = (X, y)
+    for split in ("calibration", "tuning"):
+        X_out, X, y_out, y = train_test_split(
+            X_out, y_out, test_size=135, stratify=y_out, random_state=42
+        )
+        expected[split] = (X, y)
+    expected["certification"] = (X_out, y_out)
+    splits, _ = load_splits("digits", "", SHARES, 42)
+    assert set(splits) == set(expected)
+    for split, (X, y) in splits.items():
+        assert X.tobytes() == expected[split][0].tobytes()
+        assert y.tolist() == expected[split][1].tolist()
 
 
 def test_what_is_trained_on_depends_on_how_much_is_held_out_only():

@@ -14,6 +14,7 @@ from sklearn.model_selection import (
     GroupShuffleSplit,
     PredefinedSplit,
     ShuffleSplit,
+    TimeSeriesSplit,
 )
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -220,3 +221,51 @@ def test_near_copies_across_the_split_are_named():
         cascade().fit(X, y, groups=groups)
         cascade([0.9, 0.0]).fit(X, y)
         cascade().fit(X[::6], y[::6])
+
+
+class Halves:
+    """A splitter of one's own: what it is given, and no more than `split`."""
+
+    def __init__(self, *splits):
+        self.splits = splits
+
+    def split(self, X, y=None, groups=None):
+        return iter(self.splits)
+
+
+class TestSplitters:
+    """`holdout` as an object that splits: its last split counts."""
+
+    def test_models_learn_from_the_past_and_thresholds_come_from_the_latest_samples(self):
+        X, y, _ = patients(120, n_rows=1)
+        model = cascade(holdout=TimeSeriesSplit(5, gap=2)).set_params(light=Remembers())
+        model.fit(X, y)  # a fifth of 120 after the first 98: the last 20
+        assert (model.named_estimators_["light"].seen_ == X[:98]).all()
+        own = (
+            cascade()
+            .set_params(light=Remembers())
+            .fit(X[:98], y[:98], X_val=X[100:], y_val=y[100:])
+        )
+        assert model.frontier_["accuracy"].tolist() == own.frontier_["accuracy"].tolist()
+
+    def test_whatever_has_split_is_one(self):
+        X, y, _ = patients(100, n_rows=1)
+        rows = np.arange(100)
+        halves = Halves((rows[:10], rows[10:]), (rows[60:].tolist(), rows[:60].tolist()))
+        model = cascade(holdout=halves).set_params(light=Remembers()).fit(X, y)
+        assert (model.named_estimators_["light"].seen_ == X[60:]).all()
+
+    @pytest.mark.parametrize(
+        ("holdout", "message"),
+        [
+            (Halves(), "must give a split of the samples; .* gives none"),
+            (Halves((range(60), range(50, 100))), "has 10 of 50 on both sides"),
+            (Halves((range(60), [])), "at least, one for each purpose; got 0"),
+            (TimeSeriesSplit(200), "number of folds=201 greater than"),
+            ("0.2", "holdout must be a number above 0 and below 1; got '0.2'"),
+        ],
+    )
+    def test_one_that_will_not_do_is_refused(self, holdout, message):
+        X, y, _ = patients(100, n_rows=1)
+        with pytest.raises(ValueError, match=message):
+            cascade(holdout=holdout).fit(X, y)

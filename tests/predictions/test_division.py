@@ -5,7 +5,7 @@ import pytest
 
 from eco.errors import DataError
 from eco.predictions.columns import Columns, checked
-from eco.predictions.division import SPLITS, divide, sizes
+from eco.predictions.division import SPLITS, divide, division, sizes
 from tests.predictions.pools import COSTS, MODELS, confidence_and_correct
 
 SHARES = (0.4, 0.3, 0.3)
@@ -50,6 +50,67 @@ def test_named_splits_are_kept_and_half_of_tuning_certifies_where_none_is_named(
     split[:30] = "certification"
     parts = divide(samples(split=split), SPLITS, SHARES, 0)
     assert sizes(parts) == {"tuning": 70, "certification": 30, "test": 140}
+
+
+def test_the_earliest_samples_tune_and_the_latest_test():
+    days = np.random.default_rng(0).permutation(240)
+    time = np.datetime64("2026-01-01") + days
+    parts = divide(samples(times=time), SPLITS, SHARES, 0)
+    expected = samples().outcomes.confidence
+    for split, (first, end) in zip(SPLITS, [(0, 96), (96, 168), (168, 240)], strict=True):
+        rows = (days >= first) & (days < end)
+        np.testing.assert_array_equal(parts[split].outcomes.confidence, expected[rows])
+    # Of the tuning samples, where no others certify, the later half does.
+    split = np.where(days % 2, "tuning", "test")
+    parts = divide(samples(times=time, split=split), SPLITS, SHARES, 0)
+    rows = (days % 2 == 1) & (days >= 120)
+    np.testing.assert_array_equal(parts["certification"].outcomes.confidence, expected[rows])
+
+
+def test_samples_of_one_time_stay_together():
+    parts = divide(samples(times=np.arange(240) // 50), SPLITS, SHARES, 0)
+    assert sizes(parts) == {"tuning": 100, "certification": 50, "test": 90}
+    with pytest.raises(DataError, match=r"a time at least for each of .*; got 2 in all"):
+        divide(samples(times=np.arange(240) // 120), SPLITS, SHARES, 0)
+
+
+def test_times_and_groups_can_not_both_divide():
+    both = {"times": np.arange(240), "groups": np.arange(240) // 4}
+    with pytest.raises(DataError, match=r"by time or by group, not by both; got time and group"):
+        divide(samples(**both), SPLITS, SHARES, 0)
+    split = np.repeat(SPLITS, 80)
+    parts = divide(samples(**both, split=split), SPLITS, SHARES, 0)
+    assert sizes(parts) == dict.fromkeys(SPLITS, 80)
+
+
+def test_times_are_checked():
+    with pytest.raises(
+        DataError, match=r"time, row 7: must hold a number or a date.*; got nothing"
+    ):
+        samples(times=[*range(7), np.nan, *range(232)])
+    with pytest.raises(DataError, match=r"time: must hold 240 samples as the others; got 3"):
+        samples(times=range(3))
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({}, "at random"),
+        ({"groups": np.arange(240)}, "at random, each group as a whole"),
+        ({"times": np.arange(240)}, "by time, from the earliest to the latest"),
+        ({"split": np.repeat(SPLITS, 80)}, "as split has them"),
+        (
+            {"split": ["tuning"] * 240, "times": np.arange(240)},
+            "by time, from the earliest to the latest",
+        ),
+        (
+            {"split": np.repeat(["tuning", "test"], 120)},
+            "as split has them, its tuning samples in two halves at random",
+        ),
+    ],
+)
+def test_the_division_is_said(columns, expected):
+    assert division(samples(**columns), SPLITS) == expected
 
 
 @pytest.mark.parametrize(

@@ -183,3 +183,24 @@ def test_a_file_that_is_something_else_is_refused(tmp_path, name):
     assert "must" in refused(tmp_path / name) or "can't be read" in refused(tmp_path / name)
     assert "there is none" in refused(tmp_path / name.replace("predictions", "none"))
     assert "must end in one of .npz, .csv, .parquet" in refused(tmp_path / "x.xlsx")
+
+
+def test_times_are_read_from_every_form(tmp_path):
+    days = np.random.default_rng(0).permutation(240)
+    dates = (np.datetime64("2026-01-01") + days).astype(str)
+    np.savez(tmp_path / "predictions.npz", **arrays(time=days))
+    assert loaded(tmp_path / "predictions.npz").times.tolist() == days.tolist()
+    for suffix in (".csv", ".parquet"):
+        for time in (days, dates):
+            path = written(tmp_path, wide(time=time), suffix)
+            assert loaded(path).times.tolist() == days.tolist()
+    frame = long(time=dates)
+    rows = [int(name[1:]) for name in frame["id"].unique()]
+    assert loaded(written(tmp_path, frame)).times.tolist() == days[rows].tolist()
+    frame.loc[7, "time"] = "later"
+    assert "time, line" in refused(written(tmp_path, frame))
+    frame = wide(time=dates)
+    frame.loc[5, "time"] = "31.1.2026"
+    message = refused(written(tmp_path, frame))
+    assert "time, line 7: must hold a number or a date such as 2026-01-31" in message
+    assert "got '31.1.2026'" in message

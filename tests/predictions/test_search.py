@@ -144,3 +144,11 @@ def test_answers_take_the_confidences_of_every_model():
     tuned = tune(COSTS, **PREDICTIONS)
     with pytest.raises(DataError, match="confidence must hold every model; mid is missing"):
         tuned.answered_by(CONFIDENCE.drop(columns="mid"))
+
+
+def test_the_later_half_certifies_where_times_are_known():
+    order = np.random.default_rng(0).permutation(2000)
+    by_time = certify(COSTS, time=order, max_loss=3.0, **PREDICTIONS)
+    split = np.where(order < 1000, "tuning", "certification")
+    assert by_time == certify(COSTS, split=split, max_loss=3.0, **PREDICTIONS)
+    assert by_time != certify(COSTS, time=-order, max_loss=3.0, **PREDICTIONS)

@@ -34,7 +34,7 @@ def study():
 
 @pytest.fixture(scope="module")
 def page(study):
-    return predictions.render(study, {"file": NASTY, "seed": 0}).decode()
+    return predictions.render(study, {"file": NASTY, "seed": 0, "division": "at random"}).decode()
 
 
 def data_of(page):
@@ -70,7 +70,7 @@ def test_the_explorer_counts_what_python_counts(study, page):
 
 @pytest.mark.slow
 def test_names_of_any_characters_are_drawn(study):
-    files = dict(predictions.contents(study, {"file": "x.npz"}))
+    files = dict(predictions.contents(study, {"file": "x.npz", "division": "at random"}))
     assert set(files) == set(predictions.FILES)
     assert files["shares.png"].startswith(b"\x89PNG")
 
