@@ -17,7 +17,7 @@ import click
 from eco.errors import MissingExtraError, extra, reported
 
 #: Each is a function of that name in a module of that name.
-COMMANDS = ("demo", "predict", "show", "tune", "study", "report", "machines", "doctor")
+COMMANDS = ("demo", "predict", "serve", "show", "tune", "study", "report", "machines", "doctor")
 
 
 class _Commands(click.Group):
@@ -32,7 +32,7 @@ class _Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         try:
-            with extra("study" if cmd_name == "study" else "workflow"):
+            with extra(cmd_name if cmd_name in ("study", "serve") else "workflow"):
                 return getattr(importlib.import_module(f"eco.cli.{cmd_name}"), cmd_name)
         except MissingExtraError as error:
             return _Missing(cmd_name, error)

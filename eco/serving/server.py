@@ -1,0 +1,77 @@
+"""The server: its socket, its signals, and connections that do nothing."""
+
+import math
+import resource
+import signal
+import socket
+import time
+from contextlib import suppress
+from typing import Any
+
+import uvicorn
+
+from eco.errors import EcoError, shortened
+from eco.serving.gate import Gate
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; `EcoError` if there can be none."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise EcoError(
+            f"{shortened(host)}, port {port}, can't be listened on: {reason}",
+            "Name another --host or --port; --port 0 takes any that is free.",
+        ) from None
+
+
+def run(app: Gate, listener: socket.socket, timeout_s: float) -> None:
+    """Serve until SIGINT or SIGTERM; requests that have begun are answered first."""
+    _raise_file_limit()
+    config = uvicorn.Config(
+        app, lifespan="off", ws="none", log_config=None, log_level="error", access_log=False,
+        server_header=False, timeout_graceful_shutdown=math.ceil(2 * timeout_s),
+        timeout_notify=1,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    config.callback_notify = _Idle(server, timeout_s).end_idle
+    # Uvicorn raises what it caught once more at its end, where the default would kill the process.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, server.handle_exit)
+    server.run(sockets=[listener])
+
+
+def _raise_file_limit() -> None:
+    """Take as many open files, and so connections, as the system allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # where it is infinite
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+class _Idle:
+    """Connections on which nothing has begun or ended for too long.
+
+    Uvicorn ends those that wait for another request, but none that never sends one, sends one
+    letter by letter or doesn't read its answer.
+    """
+
+    def __init__(self, server: uvicorn.Server, timeout_s: float) -> None:
+        self._state, self._timeout_s = server.server_state, timeout_s
+        self._since: dict[Any, tuple[Any, float]] = {}
+
+    async def end_idle(self) -> None:
+        """Drop the connections that are idle."""
+        now, before, self._since = time.monotonic(), self._since, {}
+        connections: list[Any] = list(self._state.connections)
+        for connection in connections:
+            cycle = connection.cycle
+            progress = cycle and (cycle, cycle.more_body, cycle.response_started)
+            last, since = before.get(connection, (progress, now))
+            if last != progress:
+                since = now
+            self._since[connection] = progress, since
+            is_ours = cycle and not cycle.more_body and not cycle.response_started
+            if not is_ours and now - since > 2 * self._timeout_s:
+                connection.transport.abort()
