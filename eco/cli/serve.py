@@ -45,7 +45,7 @@ def serve(
     """
     settings = params.load()
     strategy = find_strategy(settings, name)
-    shape, runner = load_shape(strategy), load_runner(settings, strategy)
+    runner, shape = load_runner(settings, strategy), load_shape(strategy)
     black, _ = runner(np.zeros((1, *shape), np.uint8))
     classes = load_class_names(settings, strategy, black.probabilities.shape[1])
     served = Served(name, strategy.describe(), strategy.models, classes, shape, runner)

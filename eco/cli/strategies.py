@@ -125,10 +125,12 @@ def load_runner(settings: Params, strategy: Strategy, workers: int = 1) -> Run:
 
 
 def load_shape(strategy: Strategy) -> tuple[int, int]:
-    """Height and width of the images that a strategy's models take."""
-    graph = artifacts.MODEL.load(model=strategy.models[0]).graph
-    _, height, width = (axis.dim_value for axis in graph.input[0].type.tensor_type.shape.dim)
-    return height, width
+    """Height and width of the images that a strategy's first model takes."""
+    model = strategy.models[0]
+    axes = artifacts.MODEL.load(model=model).graph.input[0].type.tensor_type.shape.dim
+    if len(axes) != 3 or not all(axis.dim_value > 0 for axis in axes[1:]):
+        raise artifacts.MODEL.error("must take images (n, height, width)", model=model)
+    return axes[1].dim_value, axes[2].dim_value
 
 
 def load_class_names(settings: Params, strategy: Strategy, n_classes: int) -> Sequence[str]:

@@ -117,7 +117,7 @@ async def _refuse_invalid(_: Request, error: RequestValidationError) -> Response
     problem = error.errors()[0]
     if problem["type"] == "json_invalid":
         return _failed(400, f"the body is not valid JSON: {problem['ctx']['error']}")
-    return _failed(400, describe(problem | {"loc": problem["loc"][1:]}))
+    return _failed(400, describe(problem | {"loc": problem["loc"][1:] or ("the body",)}))
 
 
 async def _fail(_: Request, __: Exception) -> Response:

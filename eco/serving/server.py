@@ -17,8 +17,15 @@ from eco.serving.gate import Gate
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens; `EcoError` if there can be none."""
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family)
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        # Not by create_server: asyncio sends at once only where it sees that this is TCP.
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()
+        return listener
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise EcoError(

@@ -9,7 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from prometheus_client import CollectorRegistry, Counter, Histogram, Info, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
 from eco import __version__
 from eco.runtime.calls import CALL_SIZE
@@ -49,6 +56,7 @@ class Metrics:
     """What Prometheus reads: requests, images, answers by model, modelled joules."""
 
     def __init__(self, served: Served) -> None:
+        disable_created_metrics()
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         labels = ["route", "status"]
