@@ -35,7 +35,7 @@ FAILURES: dict[int | str, dict[str, Any]] = {
 def make_app(service: Service, limits: Limits) -> Gate:
     """The ASGI application that serves a strategy."""
     served = service.served
-    handlers: dict[Any, Any] = dict.fromkeys((HTTPException, 404, 405), _refuse)
+    handlers: dict[Any, Any] = dict.fromkeys((HTTPException, 400, 404, 405), _refuse)
     handlers |= {RequestValidationError: _refuse_invalid, Exception: _fail}
     app = FastAPI(
         title=f"EcoInference: {served.name}", description=served.description, version=__version__,
@@ -110,7 +110,10 @@ def _check_name(name: str, served: Served) -> None:
 
 
 async def _refuse(_: Request, error: HTTPException) -> Response:
-    return _failed(error.status_code, error.detail, error.headers)
+    # FastAPI names no reason where a body can't be decoded, or nests too deep.
+    reason = error.__cause__
+    problem = f"the body is not valid JSON: {reason}" if reason else error.detail
+    return _failed(error.status_code, problem, error.headers)
 
 
 async def _refuse_invalid(_: Request, error: RequestValidationError) -> Response:

@@ -56,7 +56,7 @@ class Metrics:
     """What Prometheus reads: requests, images, answers by model, modelled joules."""
 
     def __init__(self, served: Served) -> None:
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         labels = ["route", "status"]
