@@ -13,7 +13,7 @@ from tests.small_workflow import N
 
 
 @pytest.mark.parametrize(
-    "name", ["demo", "predict", "show", "tune", "study", "report", "machines", "doctor"]
+    "name", ["demo", "predict", "serve", "show", "tune", "study", "report", "machines", "doctor"]
 )
 def test_every_command_has_help_with_an_example(name, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
@@ -24,7 +24,7 @@ def test_every_command_has_help_with_an_example(name, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["show"], ["doctor"], ["predict", "test"], ["demo"], ["report"], ["machines"]],
+    [["show"], ["doctor"], ["predict", "test"], ["demo"], ["report"], ["machines"], ["serve"]],
 )
 def test_outside_the_repository_every_command_says_where_to_go(arguments, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
