@@ -3,7 +3,7 @@ FROM python:3.12-slim
 WORKDIR /study
 COPY pyproject.toml README.md LICENSE ./
 COPY eco eco
-RUN pip install --no-cache-dir '.[serve]' httptools uvloop && rm -r eco build
+RUN pip install --no-cache-dir '.[serve]' httptools uvloop && rm -rf eco build *.egg-info
 COPY params.yaml ./
 COPY data/*.json data/labels.npz data/
 COPY metrics/*.json metrics/

@@ -9,6 +9,7 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,14 +89,19 @@ class Gate:
             self._limits.check_body(arrived, self._in_memory)
             return message
 
-        async def noting(message: Message) -> None:
+        async def answer(message: Message) -> None:
             nonlocal status
             status = message.get("status", status)
-            await send(message)
+            with suppress(Exception):  # of a connection that uvicorn has ended: it wasn't HTTP
+                await send(message)
 
         is_raw = scope["path"] == RAW
         try:
-            await (self._predict if is_raw else self._app)(scope, bounded, noting)
+            await (self._predict if is_raw else self._app)(scope, bounded, answer)
+        except Exception:
+            log.exception("%s failed", scope["path"])
+            if status == 499:
+                await _send(answer, 500, failure(FAULT), {b"content-type": JSON})
         finally:
             self._in_memory -= arrived
             route = RAW if is_raw else getattr(scope.get("route"), "path", "other")
@@ -111,14 +117,8 @@ class Gate:
         except HTTPException as error:
             status, content = error.status_code, failure(error.detail)
             headers |= {k.encode(): v.encode() for k, v in (error.headers or {}).items()}
-        except Exception:
-            log.exception("%s failed", RAW)
-            status, content = 500, failure(FAULT)
         if content is not None:
-            headers[b"content-length"] = b"%d" % len(content)
-            start = {"type": "http.response.start", "status": status, "headers": [*headers.items()]}
-            await send(start)
-            await send({"type": "http.response.body", "body": content})
+            await _send(send, status, content, headers)
 
     async def _answer(self, scope: Message, receive: Receive) -> bytes | None:
         """The answer to a body of pixels, or None if the client is gone."""
@@ -139,6 +139,12 @@ class Gate:
         if headers.get(b"accept") == NPY:
             return to_npy(answered)
         return json.dumps(columns(answered, served, DEFAULT)).encode()
+
+
+async def _send(send: Send, status: int, content: bytes, headers: dict[bytes, bytes]) -> None:
+    pairs = [*headers.items(), (b"content-length", b"%d" % len(content))]
+    await send({"type": "http.response.start", "status": status, "headers": pairs})
+    await send({"type": "http.response.body", "body": content})
 
 
 def check_media(given: bytes, wanted: bytes) -> None:

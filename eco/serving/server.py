@@ -38,9 +38,9 @@ def run(app: Gate, listener: socket.socket, timeout_s: float) -> None:
     """Serve until SIGINT or SIGTERM; requests that have begun are answered first."""
     _raise_file_limit()
     config = uvicorn.Config(
-        app, lifespan="off", ws="none", log_config=None, log_level="error", access_log=False,
-        server_header=False, timeout_graceful_shutdown=math.ceil(2 * timeout_s),
-        timeout_notify=1,
+        app, lifespan="off", ws="none", server_header=False, proxy_headers=False,
+        log_config=None, log_level="critical", access_log=False,
+        timeout_graceful_shutdown=math.ceil(2 * timeout_s), timeout_notify=1,
     )  # fmt: skip
     server = uvicorn.Server(config)
     config.callback_notify = _Idle(server, timeout_s).end_idle

@@ -1,6 +1,7 @@
 """What a server refuses, and how it ends."""
 
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,7 +12,9 @@ from contextlib import ExitStack, suppress
 import numpy as np
 import pytest
 
+from eco.errors import EcoError
 from eco.models.onnx.export import export_softmax
+from eco.serving.server import listen
 from eco.workflow import artifacts
 from tests.cli.conftest import refused, settings, workflow  # noqa: F401
 from tests.conftest import REPOSITORY
@@ -132,7 +135,11 @@ def test_large_bodies_that_wait_fill_no_memory(client):
     raise AssertionError("the memory is not given back")
 
 
-@pytest.mark.parametrize("junk", [b"\0" * 300, b"GET\r\n\r\n", b"A" * 100_000])
+CHUNKED = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/octet-stream\r\n"
+CHUNKED += b"Transfer-Encoding: chunked\r\n\r\nnot a number\r\n"
+
+
+@pytest.mark.parametrize("junk", [CHUNKED, b"\0" * 300, b"GET\r\n\r\n", b"A" * 100_000])
 def test_what_is_not_http_ends_its_connection_only(client, junk):
     with connect(client) as connection:
         connection.sendall(junk)
@@ -180,10 +187,30 @@ def test_what_is_in_flight_is_answered_before_the_end(small, number):
 def test_a_port_or_a_host_that_cannot_be_had_is_named(folder):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert f"127.0.0.1, port {port}, can't be listened on" in refused("serve", "--port", port)
-    assert "203.0.113.1, port" in refused("serve", "--host", "203.0.113.1")
-    assert "no.such.host.invalid, port" in refused("serve", "--host", "no.such.host.invalid")
-    assert "can't be listened on" in refused("serve", "--host", "é" * 400)
+        message = refused("serve", "--port", port)
+        assert f"127.0.0.1, port {port}, can't be listened on: Address already in use" in message
+    for host in ("203.0.113.1", "é" * 400):
+        with pytest.raises(EcoError, match="can't be listened on"):
+            listen(host, 0)
+
+
+def test_a_fault_of_a_model_is_a_500_and_the_log_names_it(small, tmp_path):
+    """A model whose sums overflow on any image that isn't black."""
+    shutil.copytree(small[0], tmp_path, dirs_exist_ok=True)
+    path = artifacts.MODEL.path(model=small[1].cascading.active_models[0])
+    weights = np.full((3, SIZE), 3e38, np.float32)
+    graph = export_softmax(weights, np.zeros(3), SHAPE, "linear")
+    (tmp_path / path).write_bytes(graph.SerializeToString())
+    with serving(tmp_path) as (client, process):
+        for pixel, status in ((0, 200), (255, 500), (0, 200)):
+            raw = client.post(
+                "/predict", content=bytes([pixel] * SIZE), headers={"content-type": OCTETS}
+            )
+            json = client.post(INFER, json=tensor(data=[pixel] * SIZE))
+            assert raw.status_code == json.status_code == status
+        assert "a fault of the server" in client.post(INFER, json=tensor(data=[255] * SIZE)).text
+        process.terminate()
+        assert str(path) in process.communicate()[1]
 
 
 def test_what_cannot_be_served_is_named(settings):  # noqa: F811
