@@ -44,7 +44,8 @@ def make_app(service: Service, limits: Limits) -> Gate:
     _add_information(app, service)
     _add_inference(app, service, limits)
     schema = app.openapi()
-    schema["paths"][RAW] = {"post": _raw_schema(served)}
+    failures = schema["paths"]["/v2"]["get"]["responses"]
+    schema["paths"][RAW] = {"post": _raw_schema(served, failures)}
     schema["components"]["schemas"]["Predictions"] = Predictions.model_json_schema()
     return Gate(app, service, limits)
 
@@ -131,24 +132,14 @@ def _failed(status: int, problem: str, headers: Any = None) -> Response:
     return Response(failure(problem), status, headers, JSON.decode())
 
 
-def _raw_schema(served: Served) -> dict[str, Any]:
+def _raw_schema(served: Served, failures: dict[str, Any]) -> dict[str, Any]:
     """What OpenAPI says of the route that the framework doesn't see."""
-    pixels = {"type": "string", "format": "binary"}
-    answers = {"$ref": "#/components/schemas/Predictions"}
-    why = {"application/json": {"schema": {"$ref": "#/components/schemas/Failure"}}}
-    size = "n x {} x {}".format(*served.shape)
+    pixels = {"schema": {"type": "string", "format": "binary"}}
+    answers = {"schema": {"$ref": "#/components/schemas/Predictions"}}
+    content = {JSON.decode(): answers, NPY.decode(): pixels}
     return {
-        "summary": f"Answer images of raw bytes, {size}",
+        "summary": "Answer images of raw bytes, n x {} x {}".format(*served.shape),
         "operationId": "predict",
-        "requestBody": {"required": True, "content": {PIXELS.decode(): {"schema": pixels}}},
-        "responses": {
-            "200": {
-                "description": "Successful Response",
-                "content": {JSON.decode(): {"schema": answers}, NPY.decode(): {"schema": pixels}},
-            },
-        }
-        | {
-            code: {"description": of["description"], "content": why}
-            for code, of in FAILURES.items()
-        },
+        "requestBody": {"required": True, "content": {PIXELS.decode(): pixels}},
+        "responses": failures | {"200": {"description": "Answers", "content": content}},
     }

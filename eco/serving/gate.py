@@ -109,19 +109,17 @@ class Gate:
             self._service.metrics.count_request(route, status, seconds)
 
     async def _predict(self, scope: Message, receive: Receive, send: Send) -> None:
-        headers = {b"content-type": JSON}
+        headers: dict[bytes, bytes] = {}
         try:
-            status, content = 200, await self._answer(scope, receive)
-            if scope["eco.headers"].get(b"accept") == NPY:
-                headers = {b"content-type": NPY}
+            status, (content, media) = 200, await self._answer(scope, receive)
         except HTTPException as error:
-            status, content = error.status_code, failure(error.detail)
-            headers |= {k.encode(): v.encode() for k, v in (error.headers or {}).items()}
-        if content is not None:
-            await _send(send, status, content, headers)
+            status, content, media = error.status_code, failure(error.detail), JSON
+            headers = {k.encode(): v.encode() for k, v in (error.headers or {}).items()}
+        if content:
+            await _send(send, status, content, headers | {b"content-type": media})
 
-    async def _answer(self, scope: Message, receive: Receive) -> bytes | None:
-        """The answer to a body of pixels, or None if the client is gone."""
+    async def _answer(self, scope: Message, receive: Receive) -> tuple[bytes, bytes]:
+        """The answer to a body of pixels, empty if its client is gone, and its media type."""
         headers, served = scope["eco.headers"], self._service.served
         if scope["method"] != "POST":
             raise HTTPException(405, f"{RAW} takes POST", {"allow": "POST"})
@@ -130,15 +128,15 @@ class Gate:
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
-                return None
+                return b"", JSON
             chunks.append(message.get("body", b""))
             more = message.get("more_body", False)
         X = from_bytes(b"".join(chunks), served.shape)
         self._limits.check_images(len(X))
         answered = await self._service.answer(X)
         if headers.get(b"accept") == NPY:
-            return to_npy(answered)
-        return json.dumps(columns(answered, served, DEFAULT)).encode()
+            return to_npy(answered), NPY
+        return json.dumps(columns(answered, served, DEFAULT)).encode(), JSON
 
 
 async def _send(send: Send, status: int, content: bytes, headers: dict[bytes, bytes]) -> None:

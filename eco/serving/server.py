@@ -43,7 +43,7 @@ def run(app: Gate, listener: socket.socket, timeout_s: float) -> None:
         timeout_graceful_shutdown=math.ceil(2 * timeout_s), timeout_notify=1,
     )  # fmt: skip
     server = uvicorn.Server(config)
-    config.callback_notify = _Idle(server, timeout_s).end_idle
+    config.callback_notify = _Idle(server, 2 * timeout_s).end_idle
     # Uvicorn raises what it caught once more at its end, where the default would kill the process.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, server.handle_exit)
@@ -61,24 +61,25 @@ class _Idle:
     """Connections on which nothing has begun or ended for too long.
 
     Uvicorn ends those that wait for another request, but none that never sends one, sends one
-    letter by letter or doesn't read its answer.
+    letter by letter or doesn't read its answer. A request without an answer is left to the gate.
     """
 
-    def __init__(self, server: uvicorn.Server, timeout_s: float) -> None:
-        self._state, self._timeout_s = server.server_state, timeout_s
-        self._since: dict[Any, tuple[Any, float]] = {}
+    def __init__(self, server: uvicorn.Server, longest_s: float) -> None:
+        self._state, self._longest_s = server.server_state, longest_s
+        #: By connection: its last request, whether that is over, and since when.
+        self._since: dict[Any, tuple[Any, bool, float]] = {}
 
     async def end_idle(self) -> None:
         """Drop the connections that are idle."""
         now, before, self._since = time.monotonic(), self._since, {}
         connections: list[Any] = list(self._state.connections)
         for connection in connections:
-            cycle = connection.cycle
-            progress = cycle and (cycle, cycle.more_body, cycle.response_started)
-            last, since = before.get(connection, (progress, now))
-            if last != progress:
-                since = now
-            self._since[connection] = progress, since
-            is_ours = cycle and not cycle.more_body and not cycle.response_started
-            if not is_ours and now - since > 2 * self._timeout_s:
+            last = connection.cycle
+            if last is not None and not last.response_started:
+                continue
+            is_over = last is None or last.response_complete
+            known, was_over, since = before.get(connection, (last, is_over, now))
+            since = since if (known, was_over) == (last, is_over) else now
+            self._since[connection] = last, is_over, since
+            if now - since > self._longest_s:
                 connection.transport.abort()

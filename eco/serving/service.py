@@ -81,8 +81,9 @@ class Metrics:
         """Add images: (n,) indices of the models that answered, and J of each."""
         self._images.inc(len(energy_j))
         self._joules.inc(float(energy_j.sum()))
-        for position in set(answered_by.tolist()):
-            self._answers[position].inc(int((answered_by == position).sum()))
+        positions = answered_by.tolist()
+        for position in set(positions):
+            self._answers[position].inc(positions.count(position))
 
 
 class Answered(NamedTuple):
