@@ -121,6 +121,8 @@ async def _refuse_invalid(_: Request, error: RequestValidationError) -> Response
     problem = error.errors()[0]
     if problem["type"] == "json_invalid":
         return _failed(400, f"the body is not valid JSON: {problem['ctx']['error']}")
+    if problem["type"] == "model_attributes_type":
+        problem["type"] = "model_type"  # the same, of a value in Python
     return _failed(400, describe(problem | {"loc": problem["loc"][1:] or ("the body",)}))
 
 

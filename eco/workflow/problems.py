@@ -19,7 +19,6 @@ _RULES = {
     "less_than_equal": "must be at most {le}",
     "list_type": "must be a list",
     "literal_error": "must be {expected}",
-    "model_attributes_type": "must be a table",
     "model_type": "must be a table",
     "string_pattern_mismatch": "must match {pattern}",
     "string_too_long": "must have at most {max_length} letters",
