@@ -18,7 +18,8 @@ from eco.errors import MissingExtraError, extra, reported
 
 #: Each is a function of that name in a module of that name.
 COMMANDS = (
-    "init", "demo", "predict", "show", "tune", "study", "monitor", "report", "machines", "doctor",
+    "init", "demo", "predict", "serve", "monitor", "show", "tune", "study", "report", "machines",
+    "doctor",
 )  # fmt: skip
 
 
@@ -34,7 +35,7 @@ class _Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         try:
-            with extra("study" if cmd_name == "study" else "workflow"):
+            with extra(cmd_name if cmd_name in ("study", "serve") else "workflow"):
                 return getattr(importlib.import_module(f"eco.cli.{cmd_name}"), cmd_name)
         except MissingExtraError as error:
             return _Missing(cmd_name, error)

@@ -17,24 +17,23 @@ from tqdm import tqdm
 from eco.cli import writers
 from eco.cli.realised import meter_run, realised_lines
 from eco.cli.strategies import (
+    Run,
     find_strategy,
+    load_class_names,
     load_energy_j,
-    load_router_energy_j,
+    load_runner,
     load_strategy,
 )
 from eco.data import streams
 from eco.energy.machine import origin
 from eco.errors import DataError, FileError
 from eco.evaluation.footprint import per_thousand
-from eco.runtime.engine import Answers, Parallel
 from eco.strategies.strategy import Strategy, always
 from eco.workflow import artifacts, params
 from eco.workflow.outcomes import load_probabilities
 from eco.workflow.schema import Params
 
 Array = NDArray[Any]
-#: From images to answers, and J of each.
-Run = Callable[[Array], tuple[Answers, Array]]
 #: From the position of a batch's first image, and the batch, to labels.
 Reference = Callable[[int, Array], Array]
 
@@ -191,14 +190,7 @@ def _load_runner(
     settings: Params, strategy: Strategy, source: str, shape: tuple[int, ...], workers: int
 ) -> tuple[Run, Sequence[str]]:
     """A strategy and its class names, once it has answered a black image of the shape."""
-    energy_j = load_energy_j(settings, strategy.models)
-    router_j = load_router_energy_j(settings, strategy.router)
-    parallel = Parallel(load_strategy(settings, strategy), workers)
-
-    def run(X: Array) -> tuple[Answers, Array]:
-        answers = parallel(X)
-        return answers, answers.ran @ energy_j + router_j
-
+    run = load_runner(settings, strategy, workers)
     try:
         n_classes = run(np.zeros((1, *shape), np.uint8))[0].probabilities.shape[1]
     except FileError:
@@ -207,14 +199,7 @@ def _load_runner(
             "Use images of the size that the models were trained on, or train them on such images "
             "(data.path).",
         ) from None
-    class_names = artifacts.LABELS.load(dataset=settings.data.name).class_names
-    if len(class_names) != n_classes:
-        raise FileError(
-            f"{artifacts.LABELS.path()} names {len(class_names)} classes, but "
-            f"{strategy.models[0]} gives probabilities of {n_classes}",
-            "Make the models anew: dvc repro",
-        )
-    return run, class_names
+    return run, load_class_names(settings, strategy, n_classes)
 
 
 def _load_reference(

@@ -31,6 +31,7 @@ def test_every_command_has_help_with_an_example(name, monkeypatch, tmp_path):
         ["report"],
         ["machines"],
         ["monitor", "a.csv"],
+        ["serve"],
     ],
 )
 def test_outside_the_repository_every_command_says_where_to_go(arguments, monkeypatch, tmp_path):

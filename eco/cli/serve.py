@@ -1,0 +1,59 @@
+"""`eco serve`: answer images over HTTP with a strategy."""
+
+import click
+import numpy as np
+
+from eco.cli.strategies import find_strategy, load_class_names, load_runner, load_shape
+from eco.serving.app import make_app
+from eco.serving.gate import Limits
+from eco.serving.server import listen, run
+from eco.serving.service import Served, Service
+from eco.workflow import params
+
+EXAMPLES = """\b
+Examples:
+  eco serve
+  eco serve -s 'tuned to lose 0.5' --port 9000 --batch-wait-ms 0
+  curl --data-binary @image.raw -H 'Content-Type: application/octet-stream' localhost:8000/predict
+"""
+HOST = "Address to listen on; 0.0.0.0 is every one of this machine."
+PORT = "0 takes any that is free."
+IMAGES = "Images of a request at most."
+BODY = "Megabytes of a request at most."
+TIMEOUT = "Seconds in which a request must arrive."
+WORKERS = "Requests of many images that are computed side by side."
+WAIT = "Run few images together with those of other requests, after so many ms. Off by default."
+
+
+@click.command(epilog=EXAMPLES, context_settings={"show_default": True})
+@click.option("-s", "--strategy", "name", default="chosen", help="A name that `eco show` lists.")
+@click.option("--host", default="127.0.0.1", help=HOST)
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, help=PORT)
+@click.option("--max-images", type=click.IntRange(1, 10_000_000), default=4096, help=IMAGES)
+@click.option("--max-body-mb", type=click.FloatRange(0.001, 10_000), default=16.0, help=BODY)
+@click.option("--timeout", type=click.FloatRange(0.1, 3600), default=30.0, help=TIMEOUT)
+@click.option("--workers", type=click.IntRange(1, 256), default=1, help=WORKERS)
+@click.option("--batch-wait-ms", type=click.FloatRange(0, 1000), help=WAIT)
+def serve(
+    name: str, host: str, port: int, max_images: int, max_body_mb: float, timeout: float,
+    workers: int, batch_wait_ms: float | None,
+) -> None:  # fmt: skip
+    """Answer images over HTTP: by the Open Inference Protocol V2, or as raw bytes.
+
+    There is neither TLS nor a password: put a proxy that has both in front of it, where others than
+    this machine can reach it.
+    """
+    settings = params.load()
+    strategy = find_strategy(settings, name)
+    runner, shape = load_runner(settings, strategy), load_shape(strategy)
+    black, _ = runner(np.zeros((1, *shape), np.uint8))
+    classes = load_class_names(settings, strategy, black.probabilities.shape[1])
+    served = Served(name, strategy.describe(), strategy.models, classes, shape, runner)
+    wait_s = None if batch_wait_ms is None else batch_wait_ms / 1000
+    service = Service(served, workers, wait_s)
+    app = make_app(service, limits := Limits(max_images, round(max_body_mb * 1e6), timeout))
+    listener = listen(host, port)
+    address, at = listener.getsockname()[:2]
+    url = f"http://[{address}]:{at}" if ":" in address else f"http://{address}:{at}"
+    click.echo(f"{name} ({strategy.describe()}) at {url}, described by {url}/openapi.json")
+    run(app, listener, limits.timeout_s)

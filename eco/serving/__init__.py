@@ -1,0 +1,1 @@
+"""Answers over HTTP: the Open Inference Protocol, raw bytes, limits, metrics."""

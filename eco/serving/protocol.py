@@ -1,0 +1,158 @@
+"""What requests and answers hold, by the Open Inference Protocol V2 and as raw bytes.
+
+The protocol: github.com/kserve/open-inference-protocol. Without its binary extension.
+"""
+
+import io
+import math
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from typing import Any, Literal, get_args
+
+import numpy as np
+from fastapi import HTTPException
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field
+
+from eco.serving.service import Answered, Served
+
+Array = NDArray[Any]
+Output = Literal["label", "class", "confidence", "answered_by", "energy_j", "probabilities"]
+#: Datatypes of the outputs, as the protocol calls them.
+DATATYPES: dict[Output, str] = {
+    "label": "INT64", "class": "BYTES", "confidence": "FP64", "answered_by": "BYTES",
+    "energy_j": "FP64", "probabilities": "FP32",
+}  # fmt: skip
+#: Outputs of a request that names none.
+DEFAULT: Sequence[Output] = get_args(Output)[:-1]
+#: A row of the answers as .npy.
+ROW = np.dtype([("label", "i8"), ("confidence", "f8"), ("answered_by", "i8"), ("energy_j", "f8")])
+
+
+class Tensor(BaseModel):
+    """A tensor; ``data`` is flat, row by row, or nested as ``shape`` says."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[Any]
+
+
+class RequestedOutput(BaseModel):
+    """An output that is asked for."""
+
+    name: Output
+
+
+class InferRequest(BaseModel):
+    """Images: one tensor X, UINT8 of shape [n, height, width]."""
+
+    id: str | None = None
+    inputs: list[Tensor] = Field(min_length=1, max_length=1)
+    outputs: list[RequestedOutput] | None = None
+
+
+class InferAnswer(BaseModel):
+    """A tensor for each output."""
+
+    model_name: str
+    id: str | None = None
+    outputs: list[Tensor]
+
+
+class Predictions(BaseModel):
+    """A list for each output, an entry for each image."""
+
+    label: list[int]
+    classes: list[str] = Field(alias="class")
+    confidence: list[float]
+    answered_by: list[str]
+    energy_j: list[float]
+
+
+class Failure(BaseModel):
+    """Why there is no answer."""
+
+    error: str
+
+
+def from_bytes(body: bytes, shape: tuple[int, int]) -> Array:
+    """The images of a body of pixels, (n, height, width) uint8; 400 if it holds none."""
+    size = math.prod(shape)
+    if not body or len(body) % size:
+        raise HTTPException(
+            400,
+            f"the body must hold images of {shape[0]} x {shape[1]} bytes, a multiple of {size}; "
+            f"got {len(body)} bytes",
+        )
+    return np.frombuffer(body, np.uint8).reshape(-1, *shape)
+
+
+def from_tensor(tensor: Tensor, shape: tuple[int, int]) -> Array:
+    """The images of a tensor, (n, height, width) uint8; 400 if it holds anything else."""
+    n, *size = tensor.shape or [0]
+    if (tensor.name, tensor.datatype, *size) != ("X", "UINT8", *shape) or n < 1:
+        raise HTTPException(
+            400,
+            f"inputs must be one tensor X of datatype UINT8 and shape [n, {shape[0]}, {shape[1]}], "
+            f"n at least 1; got {tensor.name[:60]}, {tensor.datatype[:60]}, {tensor.shape[:9]}",
+        )
+    pixels: Any = _flat(tensor.data, tensor.shape)
+    if pixels is None or len(pixels) != math.prod(tensor.shape):
+        raise HTTPException(
+            400, f"data must hold the {math.prod(tensor.shape)} pixels of shape {tensor.shape}"
+        )
+    try:
+        if set(map(type, pixels)) != {int}:
+            raise ValueError
+        return np.frombuffer(bytes(pixels), np.uint8).reshape(tensor.shape)
+    except ValueError:
+        raise HTTPException(400, "data must hold whole numbers from 0 to 255") from None
+
+
+def _flat(data: list[Any], shape: list[int]) -> list[Any] | None:
+    """Flat or nested data, flat; None if it is nested in another way."""
+    if not data or not isinstance(data[0], list):
+        return data
+    for length in shape[1:]:
+        if not all(isinstance(part, list) and len(part) == length for part in data):
+            return None
+        data = list(chain.from_iterable(data))
+    return data
+
+
+def columns(answered: Answered, served: Served, names: Iterable[Output]) -> dict[Output, list[Any]]:
+    """Outputs as flat lists, image by image."""
+    answers = answered.answers
+    labels = answers.labels.tolist()
+    values: dict[Output, Callable[[], list[Any]]] = {
+        "label": lambda: labels,
+        "class": lambda: [served.classes[label] for label in labels],
+        "confidence": answers.confidence.tolist,
+        "answered_by": lambda: [served.models[i] for i in answers.answered_by.tolist()],
+        "energy_j": answered.energy_j.tolist,
+        "probabilities": answers.probabilities.ravel().tolist,
+    }
+    return {name: values[name]() for name in names}
+
+
+def to_tensors(answered: Answered, served: Served, names: Iterable[Output]) -> list[dict[str, Any]]:
+    """Outputs as tensors of the protocol."""
+    lists, n = columns(answered, served, names), len(answered.energy_j)
+    return [describe_output(name, served, n) | {"data": data} for name, data in lists.items()]
+
+
+def describe_output(name: Output, served: Served, n: int = -1) -> dict[str, Any]:
+    """Name, datatype and shape of an output, for so many images."""
+    shape = [n, len(served.classes)] if name == "probabilities" else [n]
+    return {"name": name, "datatype": DATATYPES[name], "shape": shape}
+
+
+def to_npy(answered: Answered) -> bytes:
+    """A structured array of label, confidence, answered_by (an index) and energy_j, as .npy."""
+    answers, stream = answered.answers, io.BytesIO()
+    rows = np.empty(len(answers.labels), ROW)
+    rows["label"], rows["confidence"] = answers.labels, answers.confidence
+    rows["answered_by"], rows["energy_j"] = answers.answered_by, answered.energy_j
+    np.save(stream, rows, allow_pickle=False)
+    return stream.getvalue()

@@ -1,0 +1,85 @@
+"""The server: its socket, its signals, and connections that do nothing."""
+
+import math
+import resource
+import signal
+import socket
+import time
+from contextlib import suppress
+from typing import Any
+
+import uvicorn
+
+from eco.errors import EcoError, shortened
+from eco.serving.gate import Gate
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; `EcoError` if there can be none."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        # Not by create_server: asyncio sends at once only where it sees that this is TCP.
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()
+        return listener
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise EcoError(
+            f"{shortened(host)}, port {port}, can't be listened on: {reason}",
+            "Name another --host or --port; --port 0 takes any that is free.",
+        ) from None
+
+
+def run(app: Gate, listener: socket.socket, timeout_s: float) -> None:
+    """Serve until SIGINT or SIGTERM; requests that have begun are answered first."""
+    _raise_file_limit()
+    config = uvicorn.Config(
+        app, lifespan="off", ws="none", server_header=False, proxy_headers=False,
+        log_config=None, log_level="critical", access_log=False,
+        timeout_graceful_shutdown=math.ceil(2 * timeout_s), timeout_notify=1,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    config.callback_notify = _Idle(server, 2 * timeout_s).end_idle
+    # Uvicorn raises what it caught once more at its end, where the default would kill the process.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, server.handle_exit)
+    server.run(sockets=[listener])
+
+
+def _raise_file_limit() -> None:
+    """Take as many open files, and so connections, as the system allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # where it is infinite
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+class _Idle:
+    """Connections on which nothing has begun or ended for too long.
+
+    Uvicorn ends those that wait for another request, but none that never sends one, sends one
+    letter by letter or doesn't read its answer. A request without an answer is left to the gate.
+    """
+
+    def __init__(self, server: uvicorn.Server, longest_s: float) -> None:
+        self._state, self._longest_s = server.server_state, longest_s
+        #: By connection: its last request, whether that is over, and since when.
+        self._since: dict[Any, tuple[Any, bool, float]] = {}
+
+    async def end_idle(self) -> None:
+        """Drop the connections that are idle."""
+        now, before, self._since = time.monotonic(), self._since, {}
+        connections: list[Any] = list(self._state.connections)
+        for connection in connections:
+            last = connection.cycle
+            if last is not None and not last.response_started:
+                continue
+            is_over = last is None or last.response_complete
+            known, was_over, since = before.get(connection, (last, is_over, now))
+            since = since if (known, was_over) == (last, is_over) else now
+            self._since[connection] = last, is_over, since
+            if now - since > self._longest_s:
+                connection.transport.abort()

@@ -1,0 +1,155 @@
+"""A strategy in memory that answers requests, and the counts of what it answered."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+)
+
+from eco import __version__
+from eco.runtime.calls import CALL_SIZE
+from eco.runtime.engine import Answers
+
+Array = NDArray[Any]
+
+#: Images that are answered at once: to wake a thread would take longer.
+FEW = 4
+#: Upper ends of the histogram, seconds.
+BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A strategy, and what its numbers stand for.
+
+    Parameters
+    ----------
+    name, description : str
+    models, classes : sequence of str
+    shape : tuple of int
+        Height and width of an image.
+    run : callable
+        From uint8 images (n, height, width) to `Answers`, and J of each, (n,).
+    """
+
+    name: str
+    description: str
+    models: Sequence[str]
+    classes: Sequence[str]
+    shape: tuple[int, int]
+    run: Callable[[Array], tuple[Answers, Array]]
+
+
+class Metrics:
+    """What Prometheus reads: requests, images, answers by model, modelled joules."""
+
+    def __init__(self, served: Served) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        labels = ["route", "status"]
+        self._requests = Counter("eco_requests", "Requests.", labels, registry=registry)
+        self._seconds = Histogram(
+            "eco_request_seconds", "Seconds from a request's headers to its answer.", ["route"],
+            buckets=BUCKETS, registry=registry,
+        )  # fmt: skip
+        self._images = Counter("eco_images", "Images answered.", registry=registry)
+        answers = Counter("eco_answers", "Images by model.", ["model"], registry=registry)
+        self._answers = [answers.labels(model) for model in served.models]
+        self._joules = Counter("eco_modelled_joules", "J modelled.", registry=registry)
+        build = {"version": __version__, "strategy": served.name, "models": served.description}
+        Info("eco_build", "What is served.", registry=registry).info(build)
+
+    def count_request(self, route: str, status: int, seconds: float) -> None:
+        """Add a request that is over."""
+        self._requests.labels(route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def count_answers(self, answered_by: Array, energy_j: Array) -> None:
+        """Add images: (n,) indices of the models that answered, and J of each."""
+        self._images.inc(len(energy_j))
+        self._joules.inc(float(energy_j.sum()))
+        positions = answered_by.tolist()
+        for position in set(positions):
+            self._answers[position].inc(positions.count(position))
+
+
+class Answered(NamedTuple):
+    """What the strategy answered, and J of each image, (n,)."""
+
+    answers: Answers
+    energy_j: Array
+
+
+class Service:
+    """A strategy that answers many requests.
+
+    Parameters
+    ----------
+    served : Served
+    workers : int
+        Calls of the engine that run side by side.
+    batch_wait_s : float, optional
+        Seconds that a few images wait for those of other requests, to be run together. Without it
+        every request is run alone, and its answers are the engine's to the last bit.
+    """
+
+    def __init__(self, served: Served, workers: int, batch_wait_s: float | None = None) -> None:
+        self.served, self.metrics = served, Metrics(served)
+        self._threads = ThreadPoolExecutor(workers)
+        self._wait_s = batch_wait_s
+        self._waiting: list[tuple[Array, asyncio.Future[Answered]]] = []
+        self._batches: asyncio.Task[None] | None = None
+
+    async def answer(self, X: Array) -> Answered:
+        """Answer uint8 images (n, height, width)."""
+        if len(X) > FEW:
+            answered = await self._run(X)
+        elif self._wait_s is None:
+            answered = Answered(*self.served.run(X))
+        else:
+            answered = await self._run_with_others(X)
+        self.metrics.count_answers(answered.answers.answered_by, answered.energy_j)
+        return answered
+
+    async def _run(self, X: Array) -> Answered:
+        loop = asyncio.get_running_loop()
+        return Answered(*await loop.run_in_executor(self._threads, self.served.run, X))
+
+    async def _run_with_others(self, X: Array) -> Answered:
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append((X, future))
+        if self._batches is None:
+            self._batches = asyncio.create_task(self._run_batches(self._wait_s or 0.0))
+        return await future
+
+    async def _run_batches(self, wait_s: float) -> None:
+        """Run what waits, and what comes meanwhile, in calls of a good size."""
+        await asyncio.sleep(wait_s)
+        while self._waiting:
+            batch = self._waiting[: CALL_SIZE // FEW]
+            del self._waiting[: len(batch)]
+            images, futures = zip(*batch, strict=True)
+            try:
+                answers, energy_j = await self._run(np.concatenate(images))
+            except Exception as error:
+                for future in futures:
+                    future.set_exception(error)
+                continue
+            ends = accumulate(map(len, images), initial=0)
+            for future, (start, end) in zip(futures, pairwise(ends), strict=True):
+                part = Answers(*(values[start:end] for values in answers))
+                future.set_result(Answered(part, energy_j[start:end]))
+        self._batches = None
