@@ -185,7 +185,7 @@ from tests.cli.test_writers import NAMES, results
 source, target = map(Path, sys.argv[1:])
 tracemalloc.start()
 with streams.open_samples(source) as samples, writers.open_output(target, NAMES) as write:
-    for X, y in samples.batches(500, 3):
+    for X, *_ in samples.batches(500, 3):
         write(results(len(X)))
 print(tracemalloc.get_traced_memory()[1])
 """
