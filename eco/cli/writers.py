@@ -137,7 +137,7 @@ def _csv(stream: IO[bytes], names: Names) -> Iterator[Write]:
         nonlocal header
         frame = _text_frame(results, names)
         text = frame.to_csv(index=False, header=header, lineterminator="\n")
-        stream.write(text.encode(errors="backslashreplace"))  # JSON has ids that no text has
+        stream.write(text.encode())
         header = False
 
     yield write

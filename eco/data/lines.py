@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -127,7 +128,7 @@ def _parse(line: bytes, where: str) -> _Image:
         raise DataError(f"{where} is not JSON: {shortened(error)}") from None
     entries = value if isinstance(value, dict) else {"x": value}
     id_ = entries.get("id")
-    if not isinstance(id_, str | int | None):
+    if not isinstance(id_, str | int | None) or re.search("[\ud800-\udfff]", str(id_)):
         raise DataError(f"{where}: id must be a text or a whole number; got {shortened(id_)}")
     try:
         X = np.array(entries["x"])
