@@ -96,6 +96,7 @@ def test_many_files_are_answered_as_each_alone(settings, suffix, sources):
     assert manifest["total"]["energy_j"] == pytest.approx(sum(sums), rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_run_that_is_killed_loses_only_what_it_was_writing(settings, workers):
     write_inputs(n=1500)
@@ -109,7 +110,7 @@ def test_a_run_that_is_killed_loses_only_what_it_was_writing(settings, workers):
     # The very last answers may have appeared before the kill came.
     assert finished and process.returncode in (-signal.SIGKILL, 0)
     assert Path("answers/manifest.json").exists() is (process.returncode == 0)
-    result = eco(*arguments)
+    result = eco("predict", "in", "-o", "answers/")
     assert f"files              10 of 10, {len(finished)} from before" in result.stdout
     assert {path: path.stat().st_ino for path in finished} == finished
     check_answers("answers", answers_alone())
@@ -120,11 +121,13 @@ def test_a_run_that_is_killed_loses_only_what_it_was_writing(settings, workers):
     assert manifests[0] == manifests[1]
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_costs_one_file(settings):
     write_inputs()
     expected = answers_alone()
     # Long enough to be killed in, and the first to begin.
     Path("in/a.npy").write_bytes(npy(np.zeros((400_000, *SHAPE), np.uint8)))
+    Path("in/damaged.npy").write_text("an email")
     arguments = ["predict", "in/*", "-o", "answers/", "--workers", 2, "--batch-size", 20]
     process = command(*arguments)
     while not (drafts := list(Path().glob("answers/.a.csv.*.part"))) and process.poll() is None:
@@ -133,9 +136,11 @@ def test_a_process_that_is_killed_costs_one_file(settings):
     output, errors = process.communicate()
     assert process.returncode == 1
     assert "in/a.npy: its process was ended" in errors and "Traceback" not in errors
-    assert "files              10 of 11, 0 from before" in output
+    assert "in/damaged.npy: in/damaged.npy is none of .npy" in errors
+    assert "files              10 of 12, 0 from before" in output
     manifest = json.loads(Path("answers/manifest.json").read_text())
-    assert [entry["input"] for entry in manifest["failed"]] == ["in/a.npy"]
+    assert [entry["input"] for entry in manifest["failed"]] == ["in/a.npy", "in/damaged.npy"]
+    Path("in/damaged.npy").unlink()
     Path("in/a.npy").write_bytes(npy(np.zeros((1, *SHAPE), np.uint8)))
     assert "files              11 of 11, 10 from before" in eco(*arguments).stdout
     expected["a.csv"] = rows_of(Path("answers/a.csv"))
@@ -182,7 +187,7 @@ def test_an_input_that_is_damaged_is_named_and_the_others_are_answered(settings)
     good = Path("in/day-1.npy").read_bytes()
     Path("in/day-1.npy").write_bytes(good[:-1])
     Path("in/small.npy").write_bytes(npy(np.zeros((2, 2, 2), np.uint8)))
-    arguments = ["predict", "in", "-o", "answers", "--workers", 2]
+    arguments = ["predict", "in", "-o", "answers"]
     Path("answers").mkdir()
     message = refused(*arguments)
     assert "in/day-1.npy: in/day-1.npy is damaged or cut off" in message
