@@ -1,6 +1,5 @@
 """Answering images with a strategy that is loaded once, and what that cost."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -8,7 +7,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from eco.cli import writers
 from eco.cli.strategies import load_energy_j, load_router_energy_j, load_strategy
@@ -105,30 +103,29 @@ class Totals:
 
 def answer(
     samples: Samples, runner: Runner, reference: Reference | None, batch_size: int,
-    write: writers.Write | None, quiet: bool = False,
+    write: writers.Write | None, advance: Callable[[int], object] | None = None,
 ) -> Totals:  # fmt: skip
-    """Answer every sample, write the answers, and add up."""
+    """Answer every sample, write the answers, and add up; `advance` is called with each few."""
     names = runner.names
     totals, begin = Totals(np.zeros(len(names.models), np.int64)), time.perf_counter()
-    hidden = True if quiet else None  # None hides it where nobody looks
-    with tqdm(total=samples.n, unit=" images", disable=hidden, file=sys.stderr) as bar:
-        for X, y, ids in samples.batches(batch_size, len(names.classes)):
-            start = totals.n
-            answers, energy_j = runner(X)
-            if write is not None:
-                results = {"index": np.arange(start, start + len(X))}
-                results |= {} if ids is None else {"id": ids}
-                results |= {"label": answers.labels, "confidence": answers.confidence}
-                write(results | {"answered_by": answers.answered_by, "energy_j": energy_j})
-            totals.energy_j += float(energy_j.sum())
-            totals.answered += np.bincount(answers.answered_by, minlength=len(names.models))
-            if y is not None:
-                totals.labelled += len(y)
-                totals.correct += int((answers.labels == y).sum())
-                if reference is not None:
-                    correct = int((reference(start, X) == y).sum())
-                    totals.reference_correct = (totals.reference_correct or 0) + correct
-            bar.update(len(X))
+    for X, y, ids in samples.batches(batch_size, len(names.classes)):
+        start = totals.n
+        answers, energy_j = runner(X)
+        if write is not None:
+            results = {"index": np.arange(start, start + len(X))}
+            results |= {} if ids is None else {"id": ids}
+            results |= {"label": answers.labels, "confidence": answers.confidence}
+            write(results | {"answered_by": answers.answered_by, "energy_j": energy_j})
+        totals.energy_j += float(energy_j.sum())
+        totals.answered += np.bincount(answers.answered_by, minlength=len(names.models))
+        if y is not None:
+            totals.labelled += len(y)
+            totals.correct += int((answers.labels == y).sum())
+            if reference is not None:
+                correct = int((reference(start, X) == y).sum())
+                totals.reference_correct = (totals.reference_correct or 0) + correct
+        if advance is not None:
+            advance(len(X))
     totals.seconds = time.perf_counter() - begin
     return totals
 

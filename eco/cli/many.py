@@ -70,23 +70,24 @@ def find_inputs(sources: Sequence[str]) -> list[Path]:
 
     Raises `DataError` if one of them stands for no file.
     """
-    found: dict[Path, Path] = {}
+    found: dict[str, Path] = {}
     for source in sources:
-        path = Path(source)
-        if _holds(Path.is_dir, source):
-            files = sorted(each for each in path.iterdir() if each.name.endswith(IMAGES))
-            problem = f"{shortened(source)} holds no file that ends in {', '.join(IMAGES)}"
-        elif names_many(source):
-            matches = sorted(glob.glob(source, recursive=True))  # noqa: PTH207 (absolute ones too)
-            files = [Path(match) for match in matches if Path(match).is_file()]
-            problem = f"no file matches {shortened(source)} in {shortened(Path.cwd())}"
+        is_dir, where = _holds(Path.is_dir, source), f"in {shortened(Path.cwd())}"
+        if is_dir or names_many(source):
+            pattern = f"{glob.escape(source)}/*" if is_dir else source
+            matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 (absolute ones too)
+            files = [match for match in matches if _holds(Path.is_file, match)]
+            problem = f"no file matches {shortened(source)} {where}"
+            if is_dir:
+                files = [file for file in files if file.endswith(IMAGES)]
+                problem = f"{shortened(source)} holds no file that ends in {', '.join(IMAGES)}"
         else:
-            files = [path] if _holds(Path.exists, source) else []
-            problem = f"{shortened(source)} does not exist in {shortened(Path.cwd())}"
+            files = [source] if _holds(Path.exists, source) else []
+            problem = f"{shortened(source)} does not exist {where}"
         if not files:
             raise DataError(problem, "Nothing was answered: check the name.")
         for file in files:
-            found.setdefault(file.resolve(), file)
+            found.setdefault(os.path.realpath(file), Path(file))
     return list(found.values())
 
 
@@ -149,7 +150,7 @@ class Task:
 
     def made_from(self, source: Path) -> Record:
         """What tells an input from another, and what its answers are made with."""
-        state, path = source.stat(), str(source.resolve())
+        state, path = source.stat(), os.path.realpath(source)
         of = {"input": path, "bytes": state.st_size, "modified_ns": state.st_mtime_ns}
         return of | self.made_with
 
@@ -192,11 +193,13 @@ class _Answerer:
                 return totals
         except EcoError as error:
             return EcoError(error.problem, error.remedy)  # which can be pickled, whatever its kind
+        except OSError as error:
+            return EcoError(f"{shortened(source)} can't be read: {error.strerror}")
 
     def _write(self, samples: Samples, stream: BinaryIO) -> Totals:
         size = self.task.batch_size
         with writers.FORMATS[self.task.suffix](stream, self.runner.names) as write:
-            totals = answer(samples, self.runner, None, size, write, quiet=True)
+            totals = answer(samples, self.runner, None, size, write)
         stream.flush()
         return totals
 
@@ -222,8 +225,9 @@ def predict_many(task: Task, sources: Sequence[str], workers: int) -> None:
     }
     n_before = len(results)
     if jobs := [(name, source) for name, source in named.items() if name not in results]:
-        (task.folder / MANIFEST).unlink(missing_ok=True)  # it stands for a run that has ended
         answered = _answer_all(task, jobs, workers)
+        with suppress(OSError):  # it stands for a run that has ended
+            (task.folder / MANIFEST).unlink()
         bar = tqdm(answered, total=len(jobs), unit=" files", disable=None, file=sys.stderr)
         results |= {name: result for (name, _), result in bar}
     totals = {n: r for n in named if not isinstance(r := results[n], EcoError)}

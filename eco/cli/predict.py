@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import click
+from tqdm import tqdm
 
 from eco.cli import many, writers
 from eco.cli.answering import Reference, Runner, answer, described, summary
@@ -141,8 +142,11 @@ def _predict_one(settings: Params, name: str, one: _One, batch_size: int, worker
         runner = Runner(settings, strategy, workers)
         runner.check(lines.NAME if one.source == PIPE else one.source, samples.shape)
         reference = _load_reference(settings, one, samples.labelled)
-        with _open_output(one, samples, runner.names) as write:
-            work = partial(answer, samples, runner, reference, batch_size, write)
+        with (
+            _open_output(one, samples, runner.names) as write,
+            tqdm(total=samples.n, unit=" images", disable=None, file=sys.stderr) as bar,
+        ):
+            work = partial(answer, samples, runner, reference, batch_size, write, bar.update)
             if one.measure:
                 totals, reading = meter_run(settings, work)
             else:

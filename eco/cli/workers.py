@@ -5,18 +5,15 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from itertools import islice
+from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
 from eco.errors import EcoError
 
 J = TypeVar("J")
 R = TypeVar("R")
-#: What `load` gave in this process.
-_loaded: list[Callable[[Any], Any]] = []
 
 
 def in_processes(
@@ -30,38 +27,45 @@ def in_processes(
     copy the locks of threads that it doesn't copy.
     """
     waiting = iter(jobs)
-    busy: dict[Future[R], tuple[ProcessPoolExecutor, J]] = {}
+    busy: dict[Connection, J] = {}
 
-    def new_pool() -> ProcessPoolExecutor:  # of one: a pool breaks with any of its processes
-        spawn = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(1, spawn, initializer=_prepare, initargs=(load,))
+    def give(connection: Connection, job: J) -> None:
+        busy[connection] = job
+        with suppress(OSError):  # it has died since its last job, which shows below
+            connection.send(job)
 
-    def submit_next(pool: ProcessPoolExecutor) -> None:
-        for job in islice(waiting, 1):
-            with suppress(BrokenProcessPool):  # it may have died since its last job
-                busy[pool.submit(_run, job)] = pool, job
-                return
-            pool = new_pool()
-            busy[pool.submit(_run, job)] = pool, job
-
-    for _ in range(min(workers, len(jobs))):
-        submit_next(new_pool())
+    for job in islice(waiting, workers):
+        give(_start(load), job)
     while busy:
-        for future in wait(busy, return_when=FIRST_COMPLETED).done:
-            pool, job = busy.pop(future)
-            died = isinstance(future.exception(), BrokenProcessPool)
-            submit_next(new_pool() if died else pool)
-            yield job, EcoError("its process was ended") if died else future.result()
+        ready = wait(list(busy))
+        for connection in [each for each in busy if each in ready]:
+            job, free = busy.pop(connection), True
+            try:
+                result = connection.recv()
+            except (EOFError, OSError):
+                free, result = False, EcoError("its process was ended")
+            for following in islice(waiting, 1):
+                give(connection if free else _start(load), following)
+            yield job, result
 
 
-def _prepare(load: Callable[[], Callable[[Any], Any]]) -> None:
+def _start(load: Callable[[], Callable[[Any], Any]]) -> Connection:
+    """Start a process; what is sent to it is a job."""
+    # No pool of concurrent.futures, which breaks with any of its processes.
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    context.Process(target=_serve, args=(there, load), daemon=True).start()
+    there.close()  # so that the end of the process shows here
+    return here
+
+
+def _serve(connection: Connection, load: Callable[[], Callable[[Any], Any]]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends this as it does the parent
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _loaded.append(load())
-
-
-def _run(job: Any) -> Any:
-    return _loaded[0](job)
+    run = load()
+    with suppress(EOFError):  # no further job comes
+        while True:
+            connection.send(run(connection.recv()))
 
 
 def _end_with_parent() -> None:
