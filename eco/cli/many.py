@@ -218,6 +218,7 @@ def predict_many(task: Task, sources: Sequence[str], workers: int) -> None:
         If there is nothing to answer, or answers can't go into the folder: before any work. At the
         end, if inputs could not be answered: all others are.
     """
+    writers.check_format(task.suffix, f"--format {task.suffix[1:]}")
     named = name_answers(find_inputs(sources), task.suffix)
     _prepare_folder(task, named)
     results: dict[str, Totals | EcoError] = {

@@ -87,11 +87,10 @@ def predict(
     if not _is_many(sources, output):
         one = _One(sources[0], labels, output, form, compare, measure)
         _predict_one(settings, name, one, batch_size, workers)
-    elif output is None or PIPE in (*sources, output) or labels or compare or measure:
-        raise click.UsageError(
-            "Several files take a folder, -o answers/, and none of -, --labels, --compare and "
-            "--measure."
-        )
+    elif output is None or not _takes_many(output) or PIPE in sources:
+        raise click.UsageError("Several files take a folder for their answers: -o answers/")
+    elif labels or compare or measure:
+        raise click.UsageError("--labels, --compare and --measure take one INPUT and no folder.")
     else:
         strategy, suffix = find_strategy(settings, name), f".{form or 'csv'}"
         task = many.Task(settings, name, strategy, Path(output), suffix, batch_size)
@@ -102,6 +101,11 @@ def _is_many(sources: Sequence[str], output: str | None) -> bool:
     if len(sources) > 1 or (output is not None and many.is_folder(output)):
         return True
     return sources[0] not in (*SPLITS, PIPE) and many.names_many(sources[0])
+
+
+def _takes_many(output: str) -> bool:
+    is_file = output == PIPE or Path(output).suffix in writers.FORMATS
+    return many.is_folder(output) or not is_file
 
 
 def _path(source: str) -> Path:

@@ -65,11 +65,16 @@ def check_output(path: Path, sources: Sequence[Path]) -> None:
         raise FileError(problem, "Name another file.") from None
     if owner := owners.owner(path):
         raise FileError(f"{name} belongs to the study: it is in {owner}", remedy)
-    if path.suffix == ".parquet":
+    check_format(path.suffix, name)
+
+
+def check_format(suffix: str, name: str) -> None:
+    """Raise `FileError` if a format takes a package that is missing; `name` is what needs it."""
+    if suffix == ".parquet":
         try:
             importlib.import_module("pyarrow.parquet")
         except ImportError:
-            others = ", ".join(suffix for suffix in FORMATS if suffix != ".parquet")
+            others = ", ".join(other for other in FORMATS if other != ".parquet")
             raise FileError(
                 f"{name} needs the package pyarrow, which is not installed",
                 f"Install it with: pip install 'ecoinference[parquet]'; or write one of {others}.",

@@ -2,6 +2,7 @@ import gzip
 import json
 import os
 import signal
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -238,6 +239,13 @@ def test_inputs_that_can_not_be_told_apart_or_found_are_refused(settings):
     ):
         assert says in refused("predict", *sources, "-o", "answers/")
         assert not Path("answers").exists()
+
+
+def test_a_missing_package_is_named(settings, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    message = refused("predict", "test", "-o", "answers/", "--format", "parquet")
+    assert "--format parquet needs the package pyarrow, which is not installed" in message
+    assert not Path("answers").exists()
 
 
 def test_splits_of_the_study_go_into_a_folder_as_well(settings):

@@ -129,9 +129,12 @@ def test_a_terminal_and_nothing_at_all_are_refused_rather_than_waited_for(settin
         (("-", "--format", "npz"), "takes --format csv or jsonl"),
         (("test", "-o", "x.csv", "--format", "csv"), "a file's ending says it"),
         (("test", "--format", "csv"), "a file's ending says it"),
-        (("-", "test", "-o", "answers/"), "none of -"),
-        (("-", "-o", "answers/"), "none of -"),
+        (("-", "test", "-o", "answers/"), "Several files take a folder"),
+        (("-", "-o", "answers/"), "Several files take a folder"),
         (("test", "tuning", "-o", "-"), "Several files take a folder"),
+        (("test", "tuning", "-o", "out.csv"), "Several files take a folder"),
+        (("test", "tuning"), "Several files take a folder"),
+        (("test", "-o", "answers/", "--measure"), "take one INPUT and no folder"),
     ],
 )
 def test_options_that_make_no_sense_together_are_refused(settings, arguments, says):
