@@ -22,7 +22,7 @@ import click
 from tqdm import tqdm
 
 from eco import __version__
-from eco.atomic import replacing
+from eco.atomic import make_folder, replacing
 from eco.cli import writers
 from eco.cli.answering import Runner, Totals, answer, described, summary
 from eco.cli.strategies import load_energy_j, load_router_energy_j
@@ -255,8 +255,6 @@ def _prepare_folder(task: Task, names: Collection[str]) -> None:
     folder, remedy = task.folder, "Name another folder for the answers."
     records = folder / RECORDS
     try:
-        if owner := owners.owner(folder):
-            raise FileError(f"{shortened(folder)} belongs to the study: it is in {owner}", remedy)
         visible = {path.name for path in folder.glob("*") if not path.name.startswith(".")}
         if records.is_dir():
             visible = {n for n in visible & set(names) if not task.record_path(n).exists()}
@@ -264,7 +262,9 @@ def _prepare_folder(task: Task, names: Collection[str]) -> None:
             listed = shortened(", ".join(sorted(visible)))
             problem = f"{shortened(folder)} holds what eco predict did not write there: {listed}"
             raise FileError(problem, remedy)
-        records.mkdir(parents=True, exist_ok=True)
+        if owner := owners.owner(folder):
+            raise FileError(f"{shortened(folder)} belongs to the study: it is in {owner}", remedy)
+        make_folder(records)
     except OSError as error:
         problem = f"{shortened(folder)} can't hold answers: {error.strerror}"
         raise FileError(problem, remedy) from None

@@ -24,7 +24,7 @@ def owner(path: Path) -> str | None:
     top = Path.cwd().resolve()
     if file.is_relative_to(top):
         inside = file.relative_to(top)
-        if inside.parts and inside.parts[0] in (".dvc", ".git"):
+        if inside.parts[0] in (".dvc", ".git"):
             return inside.parts[0]
         parts = [str(part) for part in (inside, *inside.parents)]
         if any(fnmatchcase(part, pattern) for pattern in _patterns() for part in parts):

@@ -209,6 +209,8 @@ def test_files_of_others_and_of_the_study_are_not_overwritten(settings):
         ("data/", "did not write there"),
         ("params.yaml/", "params.yaml can't hold answers: Not a directory"),
         ("params.yaml/more/", "can't hold answers: Not a directory"),
+        ("n" * 300 + "/", "can't hold answers: File name too long"),
+        ("a/" * 2000, "can't hold answers: File name too long"),
     ):
         assert says in refused("predict", "in", "-o", folder)
     Path("dvc.yaml").write_text("stages: {fetch: {cmd: fetch, outs: [data/made]}}")
