@@ -1,5 +1,6 @@
 """Files and folders that are replaced whole or not at all."""
 
+import errno
 import glob
 import os
 import shutil
@@ -62,7 +63,7 @@ def _draft(path: Path) -> Iterator[Path]:
     draft = path.with_name(f".{start}.{os.getpid()}.part")
     with _removed_when_stopped(draft, path):
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             _remove_stale(path.parent, start)
             yield draft
         except OSError as error:
@@ -73,6 +74,14 @@ def _draft(path: Path) -> Iterator[Path]:
             ) from None
         finally:
             _remove(draft)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, where they are missing; OSError if that can't be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except RecursionError:  # pathlib's, where folders nest too deep
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG)) from None
 
 
 def _remove(path: Path) -> None:

@@ -225,7 +225,7 @@ NAMES = (
     "answers.csv", "answers.json", "answers.npz", "answers.parquet", "answers.zip", "é.json",
     "new/answers.csv", "data/labels.npz", "data/energy.json", "metrics/models.json", "params.yaml",
     "link.csv", "data/link.json", "./data/../data/labels.npz", "models/calibrated/answers.csv",
-    "X.npy",
+    "X.npy", "X*.npy", "no*", "s3://bucket/X.npy",
 )  # fmt: skip
 NUMBERS = (
     "0",
@@ -269,7 +269,7 @@ def options(rng: Random) -> Case:
     arguments = ["predict", choose(rng, ["test", "X.npy", choose(rng, NAMES)])]
     for option, values in (
         ("-o", NAMES), ("--labels", NAMES), ("-s", NAMES), ("--batch-size", NUMBERS),
-        ("--workers", NUMBERS),
+        ("--workers", NUMBERS), ("--format", ("csv", "jsonl", "npz", "npy")),
     ):  # fmt: skip
         if rng.random() < (0.6 if option == "-o" else 0.15):
             arguments += [option, choose(rng, values)]

@@ -1,9 +1,9 @@
 """`eco serve`: answer images over HTTP with a strategy."""
 
 import click
-import numpy as np
 
-from eco.cli.strategies import find_strategy, load_class_names, load_runner, load_shape
+from eco.cli.answering import Runner
+from eco.cli.strategies import find_strategy, load_shape
 from eco.serving.app import make_app
 from eco.serving.gate import Limits
 from eco.serving.server import listen, run
@@ -45,9 +45,9 @@ def serve(
     """
     settings = params.load()
     strategy = find_strategy(settings, name)
-    runner, shape = load_runner(settings, strategy), load_shape(strategy)
-    black, _ = runner(np.zeros((1, *shape), np.uint8))
-    classes = load_class_names(settings, strategy, black.probabilities.shape[1])
+    runner, shape = Runner(settings, strategy), load_shape(strategy)
+    runner.check(strategy.models[0], shape)
+    classes = runner.names.classes
     served = Served(name, strategy.describe(), strategy.models, classes, shape, runner)
     wait_s = None if batch_wait_ms is None else batch_wait_ms / 1000
     service = Service(served, workers, wait_s)

@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from eco.errors import LONGEST, EcoError, FileError, TargetError
-from eco.runtime.engine import Answers, Parallel
+from eco.runtime.engine import Answers
 from eco.runtime.loading import load
 from eco.strategies.names import CHOSEN, strategy_name
 from eco.strategies.strategy import Strategy, always
@@ -19,8 +19,6 @@ from eco.workflow.schema import Params
 from eco.workflow.selection import chosen_strategy, made_for, named_strategies
 
 Array = NDArray[Any]
-#: From images to answers, and J of each.
-Run = Callable[[Array], tuple[Answers, Array]]
 
 
 @dataclass(frozen=True)
@@ -111,19 +109,6 @@ def load_strategy(settings: Params, strategy: Strategy) -> Callable[[Array], Ans
     return load(strategy, session, pool_j, settings.pool, settings.cascading.confidence)
 
 
-def load_runner(settings: Params, strategy: Strategy, workers: int = 1) -> Run:
-    """The strategy, ready to answer images and to say what each took."""
-    energy_j = load_energy_j(settings, strategy.models)
-    router_j = load_router_energy_j(settings, strategy.router)
-    parallel = Parallel(load_strategy(settings, strategy), workers)
-
-    def run(X: Array) -> tuple[Answers, Array]:
-        answers = parallel(X)
-        return answers, answers.ran @ energy_j + router_j
-
-    return run
-
-
 def load_shape(strategy: Strategy) -> tuple[int, int]:
     """Height and width of the images that a strategy's first model takes."""
     model = strategy.models[0]
@@ -131,15 +116,3 @@ def load_shape(strategy: Strategy) -> tuple[int, int]:
     if len(axes) != 3 or not all(axis.dim_value > 0 for axis in axes[1:]):
         raise artifacts.MODEL.error("must take images (n, height, width)", model=model)
     return axes[1].dim_value, axes[2].dim_value
-
-
-def load_class_names(settings: Params, strategy: Strategy, n_classes: int) -> Sequence[str]:
-    """Names of the classes; `FileError` unless there are as many as the models know."""
-    class_names = artifacts.LABELS.load(dataset=settings.data.name).class_names
-    if len(class_names) != n_classes:
-        raise FileError(
-            f"{artifacts.LABELS.path()} names {len(class_names)} classes, but "
-            f"{strategy.models[0]} gives probabilities of {n_classes}",
-            "Make the models anew: dvc repro",
-        )
-    return class_names

@@ -19,14 +19,19 @@ from numpy.typing import NDArray
 
 from eco.atomic import replacing
 from eco.errors import FileError, shortened
+from eco.strategies.confidence import DECIMALS
 from eco.workflow import owners
+from eco.workflow.contents import significant
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[Any]
 COLUMNS = ("index", "label", "class", "confidence", "answered_by", "energy_j")
-#: Arrays by column, but for ``class``; ``answered_by`` holds indices.
+#: Formats that can be read while they are written, and those whose rows may have an ``id``.
+STREAMED = (".csv", ".jsonl")
+IDENTIFIED = (*STREAMED, ".json")
+#: Arrays by column, but for ``class``, and perhaps ``id``; ``answered_by`` holds indices.
 Results = Mapping[str, Array]
 Write = Callable[[Results], object]
 
@@ -60,11 +65,16 @@ def check_output(path: Path, sources: Sequence[Path]) -> None:
         raise FileError(problem, "Name another file.") from None
     if owner := owners.owner(path):
         raise FileError(f"{name} belongs to the study: it is in {owner}", remedy)
-    if path.suffix == ".parquet":
+    check_format(path.suffix, name)
+
+
+def check_format(suffix: str, name: str) -> None:
+    """Raise `FileError` if a format takes a package that is missing; `name` is what needs it."""
+    if suffix == ".parquet":
         try:
             importlib.import_module("pyarrow.parquet")
         except ImportError:
-            others = ", ".join(suffix for suffix in FORMATS if suffix != ".parquet")
+            others = ", ".join(other for other in FORMATS if other != ".parquet")
             raise FileError(
                 f"{name} needs the package pyarrow, which is not installed",
                 f"Install it with: pip install 'ecoinference[parquet]'; or write one of {others}.",
@@ -84,6 +94,18 @@ def open_output(path: Path, names: Names) -> Iterator[Write]:
         yield write
 
 
+@contextmanager
+def to_stream(stream: IO[bytes], suffix: str, names: Names) -> Iterator[Write]:
+    """Write to an open stream in a `STREAMED` format; it is flushed after each batch."""
+    with FORMATS[suffix](stream, names) as write:
+
+        def write_through(results: Results) -> None:
+            write(results)
+            stream.flush()
+
+        yield write_through
+
+
 def _frame(results: Results, names: Names) -> "pd.DataFrame":
     import pandas as pd
 
@@ -92,21 +114,36 @@ def _frame(results: Results, names: Names) -> "pd.DataFrame":
         "class": np.array(names.classes, object)[results["label"]],
         "answered_by": np.array(names.models, object)[results["answered_by"]],
     }
-    return pd.DataFrame(columns, columns=list(COLUMNS))
+    first = ["index", "id"] if "id" in results else ["index"]
+    return pd.DataFrame(columns, columns=[*first, *COLUMNS[1:]])
+
+
+def _text_frame(results: Results, names: Names) -> "pd.DataFrame":
+    """What text shows: no digits beyond those that mean something."""
+    energy_j, places = np.unique(results["energy_j"], return_inverse=True)
+    rounded = {
+        "confidence": np.round(results["confidence"], DECIMALS),
+        "energy_j": np.array(significant(energy_j.tolist()))[places],
+    }
+    return _frame({**results, **rounded}, names)
 
 
 def _json_rows(results: Results, names: Names, separator: str) -> bytes:
     # Not by DataFrame.to_json, which keeps 15 decimals: too few digits of a small energy.
-    rows = _frame(results, names).to_dict("records")
+    rows = _text_frame(results, names).to_dict("records")
     return separator.join(map(json.dumps, rows)).encode()
 
 
 @contextmanager
 def _csv(stream: IO[bytes], names: Names) -> Iterator[Write]:
+    header = True
+
     def write(results: Results) -> None:
-        frame = _frame(results, names)
-        text = frame.to_csv(index=False, header=not stream.tell(), lineterminator="\n")
+        nonlocal header
+        frame = _text_frame(results, names)
+        text = frame.to_csv(index=False, header=header, lineterminator="\n")
         stream.write(text.encode())
+        header = False
 
     yield write
 

@@ -15,7 +15,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,6 @@ from eco.data.splits import shape_hint
 from eco.errors import DataError, shortened
 
 Array = NDArray[Any]
-Batch = tuple[Array, Array | None]
 
 #: Arrays of a `.npz` that hold images and labels; the first pair that is present counts.
 NAMES = (("X", "y"), ("X_test", "y_test"))
@@ -41,19 +40,57 @@ MAX_BATCH = 2**16
 MAX_BATCH_PIXELS = 2**25
 
 
+class Batch(NamedTuple):
+    """Images, (size, height, width) uint8; labels, (size,) int64; ids, (size,) object."""
+
+    X: Array
+    y: Array | None = None
+    ids: Array | None = None
+
+
 @dataclass(frozen=True)
 class Samples:
     """Images that are read on demand, once.
 
-    ``n``: how many; ``shape``: height and width; ``labelled``: whether labels come with them;
-    ``batches``: from batch size and number of classes to pairs of X, (size, height, width) uint8,
-    and y, (size,) int64 or None.
+    ``n``: how many, None where that shows at the end; ``shape``: height and width; ``labelled``,
+    ``identified``: whether labels and ids come with them; ``batches``: from batch size and number
+    of classes to batches.
     """
 
-    n: int
+    n: int | None
     shape: tuple[int, ...]
     labelled: bool
     batches: Callable[[int, int], Iterator[Batch]]
+    identified: bool = False
+
+
+class Pipe:
+    """A stream that can't go back, but for its first bytes.
+
+    ``name``: what messages call it; ``start``: its first six bytes, as many as tell what it holds,
+    and as the shortest line with an image has.
+    """
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        self.name = name
+        self.start = stream.read(6)
+        self._kept = io.BytesIO(self.start)
+        self._stream = stream
+
+    def read(self, size: int) -> bytes:
+        """So many bytes, fewer only at the end."""
+        kept = self._kept.read(size)
+        return kept + self._stream.read(size - len(kept))
+
+    def read_some(self, size: int) -> bytes:
+        """What is there, so many bytes at most; waits for one, and is empty only at the end."""
+        return self._kept.read(size) or self._stream.read1(size)  # type: ignore[attr-defined]
+
+    def seek(self, position: int) -> None:
+        """Go back to a position within the longest header of an array."""
+        if self._kept.getbuffer().nbytes == len(self.start):
+            self._kept = io.BytesIO(self.start + self._stream.read(MAX_HEADER))
+        self._kept.seek(position)
 
 
 def from_arrays(X: Array, y: Array) -> Samples:
@@ -61,23 +98,28 @@ def from_arrays(X: Array, y: Array) -> Samples:
 
     def batches(size: int, _: int) -> Iterator[Batch]:
         for start in range(0, len(X), size):
-            yield X[start : start + size], y[start : start + size].astype(np.int64)
+            part = slice(start, start + size)
+            yield Batch(X[part], y[part].astype(np.int64))
 
     return Samples(len(X), X.shape[1:], True, batches)
 
 
 @contextmanager
-def open_samples(path: Path, labels: Path | None = None) -> Iterator[Samples]:
+def open_samples(source: Path | Pipe, labels: Path | None = None) -> Iterator[Samples]:
     """Open a file of images, and check all that can be known before reading them.
 
-    `path` is `.npy`, `.npz` (arrays X and perhaps y, or X_test and y_test) or IDX; `.npy` and IDX
-    may be compressed by gzip. The content decides, not the name. `labels` is a file of the same
-    kinds, with one whole number for each image. Raises `DataError` if a file is missing, damaged,
-    or holds anything but uint8 images and labels; `batches` does for what shows while reading.
-    Batches are smaller than asked for where one would take much memory.
+    `source` is `.npy`, `.npz` (arrays X and perhaps y, or X_test and y_test) or IDX; `.npy` and IDX
+    may be compressed by gzip. The content decides, not the name. A pipe holds `.npy` or IDX.
+    `labels` is a file of the same kinds, with one whole number for each image. Raises `DataError`
+    if a file is missing, damaged, or holds anything but uint8 images and labels; `batches` does for
+    what shows while reading. Batches are smaller than asked for where one would take much memory.
     """
     with ExitStack() as stack:
-        X, y = _open_arrays(stack, path)
+        if isinstance(source, Pipe):
+            with _read_errors(source.name):
+                X, y = _stored_array(source, source.name, None), None
+        else:
+            X, y = _open_arrays(stack, source)
         _check_images(X)
         if labels is not None:
             y, _ = _open_arrays(stack, labels)
@@ -89,7 +131,9 @@ def open_samples(path: Path, labels: Path | None = None) -> Iterator[Samples]:
 
         def batches(size: int, n_classes: int) -> Iterator[Batch]:
             most = max(1, MAX_BATCH_PIXELS // math.prod(X.shape[1:]))
-            return read_ahead(_batches(X, y, min(size, MAX_BATCH, most), n_classes), reader)
+            read = _batches(X, y, min(size, MAX_BATCH, most), n_classes)
+            # Nobody can end a thread that waits for a pipe.
+            return read if isinstance(source, Pipe) else read_ahead(read, reader)
 
         yield Samples(X.shape[0], X.shape[1:], y is not None, batches)
 
@@ -144,7 +188,7 @@ class _StoredArray:
 
 def _batches(X: _StoredArray, y: _StoredArray | None, size: int, n_classes: int) -> Iterator[Batch]:
     if y is None:
-        yield from ((images, None) for images in X.rows(size))
+        yield from map(Batch, X.rows(size))
         return
     start = 0
     for images, labels in zip(X.rows(size), y.rows(size), strict=True):
@@ -154,7 +198,7 @@ def _batches(X: _StoredArray, y: _StoredArray | None, size: int, n_classes: int)
                 f"{labels[i]}"
             )
         start += len(labels)
-        yield images, labels.astype(np.int64)
+        yield Batch(images, labels.astype(np.int64))
 
 
 @contextmanager

@@ -27,8 +27,8 @@ def settings(workflow, tmp_path, monkeypatch):
     return workflow[1]
 
 
-def eco(*arguments, ok=True):
-    result = CliRunner().invoke(main, [str(a) for a in arguments], prog_name="eco")
+def eco(*arguments, ok=True, **options):
+    result = CliRunner().invoke(main, [str(a) for a in arguments], prog_name="eco", **options)
     if ok is not None:
         assert (result.exit_code == 0) is ok, result.output
     return result

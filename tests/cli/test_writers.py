@@ -83,6 +83,23 @@ def test_every_format_holds_what_was_written_in_batches_of_any_size(tmp_path, su
 
 
 @pytest.mark.parametrize("suffix", writers.FORMATS)
+def test_text_has_the_digits_that_mean_something_and_arrays_have_all(tmp_path, suffix):
+    skip_without_package(suffix)
+    columns, path = results(3), tmp_path / f"out{suffix}"
+    columns["confidence"] = np.array([1 / 3, 0.1 + 0.2, 1.0])
+    columns["energy_j"] = np.array([1e-5 / 3, 0.1 + 0.2, 123456789.0])
+    write(path, columns)
+    rows = rows_of(path)
+    if suffix in (".npz", ".parquet"):
+        assert [row["confidence"] for row in rows] == columns["confidence"].tolist()
+        assert [row["energy_j"] for row in rows] == columns["energy_j"].tolist()
+    else:
+        assert [row["confidence"] for row in rows] == [0.3333, 0.3, 1.0]
+        assert [row["energy_j"] for row in rows] == [3.33333e-06, 0.3, 123457000.0]
+        assert "0000000" not in path.read_text()
+
+
+@pytest.mark.parametrize("suffix", writers.FORMATS)
 @pytest.mark.parametrize(
     "stop", [KeyboardInterrupt(), DataError("damaged"), OSError(errno.ENOSPC, "No space")]
 )
@@ -185,7 +202,7 @@ from tests.cli.test_writers import NAMES, results
 source, target = map(Path, sys.argv[1:])
 tracemalloc.start()
 with streams.open_samples(source) as samples, writers.open_output(target, NAMES) as write:
-    for X, y in samples.batches(500, 3):
+    for X, *_ in samples.batches(500, 3):
         write(results(len(X)))
 print(tracemalloc.get_traced_memory()[1])
 """

@@ -47,11 +47,11 @@ def npz(save=np.savez, **arrays):
 def read(path, size=5, labels=None):
     with streams.open_samples(path, labels) as source:
         batches = list(source.batches(size, CLASSES))
-        assert source.labelled == (batches[0][1] is not None)
-        assert max(len(X) for X, _ in batches) <= size
-        X = np.concatenate([X for X, _ in batches])
+        assert source.labelled == (batches[0].y is not None)
+        assert max(len(batch.X) for batch in batches) <= size
+        X = np.concatenate([batch.X for batch in batches])
         assert (source.n, source.shape) == (len(X), X.shape[1:])
-        return X, np.concatenate([y for _, y in batches]) if source.labelled else None
+        return X, np.concatenate([batch.y for batch in batches]) if source.labelled else None
 
 
 @pytest.mark.parametrize("size", [1, 5, N, 1000])
@@ -211,12 +211,12 @@ def test_a_batch_is_never_larger_than_what_fits_in_memory(tmp_path, monkeypatch)
     np.save(tmp_path / "large.npy", np.zeros((3, 10, 20), np.uint8))
     monkeypatch.setattr(streams, "MAX_BATCH_PIXELS", 2**18)
     with streams.open_samples(tmp_path / "small.npy") as samples:
-        sizes = [len(X) for X, _ in samples.batches(10**6, CLASSES)]
+        sizes = [len(X) for X, *_ in samples.batches(10**6, CLASSES)]
     assert sizes == [streams.MAX_BATCH, 10]
     for pixels, expected in ((400, [2, 1]), (100, [1, 1, 1])):
         monkeypatch.setattr(streams, "MAX_BATCH_PIXELS", pixels)
         with streams.open_samples(tmp_path / "large.npy") as samples:
-            assert [len(X) for X, _ in samples.batches(10**6, CLASSES)] == expected
+            assert [len(X) for X, *_ in samples.batches(10**6, CLASSES)] == expected
 
 
 def test_pipes_and_devices_are_refused_rather_than_waited_for(tmp_path):

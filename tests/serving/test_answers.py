@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from prometheus_client.parser import text_string_to_metric_families
 
-from eco.cli.strategies import find_strategy, load_runner
+from eco.cli.answering import Runner
+from eco.cli.strategies import find_strategy
 from eco.serving import protocol
 from eco.workflow import artifacts
 from tests.cli.conftest import eco
@@ -80,7 +81,7 @@ def test_outputs_are_those_that_are_asked_for(client, small, folder):
     answer = infer(client, X, X.tolist(), "chosen", id="mine", outputs=asked)
     assert (answer["model_name"], answer["id"]) == ("chosen", "mine")
     assert [output["name"] for output in answer["outputs"]] == ["probabilities", "label"]
-    answers, _ = load_runner(small[1], find_strategy(small[1], "chosen"))(X)
+    answers, _ = Runner(small[1], find_strategy(small[1], "chosen"))(X)
     found = by_name(answer)["probabilities"]
     assert (found["datatype"], found["shape"]) == ("FP32", [7, len(CLASSES)])
     assert np.float32(found["data"]).tobytes() == answers.probabilities.tobytes()
