@@ -12,6 +12,7 @@ from click.core import ParameterSource
 
 from eco.atomic import replacing_folder
 from eco.errors import DataError, EcoError, FileError, shortened
+from eco.strategies.metrics import NAMES
 
 if TYPE_CHECKING:
     from eco.predictions.study import Study
@@ -23,6 +24,7 @@ Examples:
   eco study predictions.npz --unit J
   eco study answers.csv --cost mini=0.15 --cost max=10 --unit USD --output study
   eco study table.parquet --cost-budget 0.2 --max-harm 1
+  eco study predictions.npz --metric balanced_accuracy --max-class-loss 2
 """
 
 
@@ -51,6 +53,22 @@ Examples:
 )
 @click.option(
     "--max-accuracy-loss", type=float, default=0.5, help="Points of accuracy below the last model."
+)
+@click.option(
+    "--metric",
+    type=click.Choice(NAMES),
+    default="accuracy",
+    help="What is tuned for and certified; all but accuracy take probabilities.",
+)
+@click.option("--pos-label", help="Class that f1 is of; 1 by default.")
+@click.option(
+    "--max-metric-loss",
+    type=float,
+    default=0.5,
+    help="In place of --max-accuracy-loss with another metric.",
+)
+@click.option(
+    "--max-class-loss", type=float, help="Further limit: points of accuracy lost in any class."
 )
 @click.option("--cost-budget", type=float, help="Instead: share of the last model's cost.")
 @click.option("--max-loss", type=float, default=0.5, help="Points of loss that are certified.")
@@ -81,13 +99,14 @@ def study(file: Path, output: Path | None, costs: tuple[str, ...], unit: str, si
     pictures and JSON. A folder that holds anything else is refused.
     """
     from eco.predictions import columns, division, files
-    from eco.predictions.search import Goals
+    from eco.predictions.goals import Goals
     from eco.predictions.study import run
     from eco.report import predictions as report
 
-    source = click.get_current_context().get_parameter_source("max_accuracy_loss")
-    if goals["cost_budget"] is not None and source is not ParameterSource.DEFAULT:
-        raise click.UsageError("Give either --max-accuracy-loss or --cost-budget.")
+    source = click.get_current_context().get_parameter_source
+    for name in ("max_accuracy_loss", "max_metric_loss"):
+        if goals["cost_budget"] is not None and source(name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"Give either --{name.replace('_', '-')} or --cost-budget.")
     targets = Goals(**goals)
     folder = output or file.parent / f"{file.stem}-study"
     _refuse_others_folder(folder, report.RESULTS, report.FILES)
@@ -96,7 +115,9 @@ def study(file: Path, output: Path | None, costs: tuple[str, ...], unit: str, si
         parts = division.divide(samples, division.SPLITS, shares, seed)
     except DataError as error:
         raise DataError(f"{shortened(file)}: {error.problem}", error.remedy) from None
-    options = {field.name: getattr(targets, field.name) for field in fields(targets)}
+    unused = "max_metric_loss" if targets.is_accuracy else "max_accuracy_loss"
+    names = [field.name for field in fields(targets) if field.name != unused]
+    options = {name: getattr(targets, name) for name in names}
     about = {"made_by": MADE_BY, "file": file.name, "unit": unit, "signal": signal, "seed": seed}
     about |= {"shares": list(shares), **{key: v for key, v in options.items() if v is not None}}
     with replacing_folder(Path(os.path.realpath(folder))) as new:
@@ -124,6 +145,7 @@ def _costs(given: Iterable[str]) -> dict[str, float]:
 
 def _summary(result: "Study") -> Iterator[str]:
     last = result.test.pool[-1]
+    by_metric = {row["name"]: row for row in result.by_metric if row["strategy"] != "model"}
     for each in result.evaluation.strategies:
         if each.name in ("tuned", *result.certified):
             score = each.score
@@ -132,6 +154,12 @@ def _summary(result: "Study") -> Iterator[str]:
                 f"{score.accuracy_loss_points.value:.2f} points lost, at "
                 f"{score.energy_share.value:.4f} of the cost of {last}, on test"
             )
+            if each.name in by_metric:
+                row = by_metric[each.name]
+                yield (
+                    f"  {result.metric.words} {row['value']:.2%}, {row['loss_points']:.2f} points "
+                    f"lost; {row['class_loss_points']:.2f} of the accuracy in class {row['class']}"
+                )
             if each.name in result.realised:
                 share = result.realised[each.name]["cost_share"]
                 yield f"  {share:.4f} as costs were for the samples it met, not on average"
