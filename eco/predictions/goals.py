@@ -10,6 +10,26 @@ import numpy as np
 from eco.errors import DataError, EcoError
 from eco.strategies.metrics import Metric, make_metric
 
+#: Points that may be lost, unless others are given.
+LOSS = 0.5
+
+
+def limit_of(owner: Any, name: str = "metric") -> float:
+    """Points of loss that count: `max_accuracy_loss`, or with another metric `max_metric_loss`.
+
+    `name` is that of the parameter with the metric. Raises `EcoError` if the other is given.
+    """
+    metric = getattr(owner, name)
+    chosen = "a cost_matrix" if owner.cost_matrix is not None else f"{name} {metric!r}"
+    is_accuracy = metric == "accuracy" and owner.cost_matrix is None
+    names = ("max_accuracy_loss", "max_metric_loss")
+    counts, other = names if is_accuracy else names[::-1]
+    if getattr(owner, other) != LOSS:
+        raise EcoError(
+            f"{other} doesn't count with {chosen}; got {getattr(owner, other):g}", f"Give {counts}."
+        )
+    return float(getattr(owner, counts))
+
 
 @dataclass(frozen=True)
 class Goals:
@@ -18,7 +38,7 @@ class Goals:
     Raises `EcoError` where a number is out of its range.
     """
 
-    max_accuracy_loss: float = 0.5  #: Percentage points below the last model.
+    max_accuracy_loss: float = LOSS  #: Percentage points below the last model.
     cost_budget: float | None = None  #: Share of the last model's cost; instead of a loss.
     max_loss: float = 0.5  #: Percentage points that are certified.
     max_harm: float = 0.5  #: Percentage points that are certified.
@@ -29,7 +49,7 @@ class Goals:
     metric: str = "accuracy"  #: One of `eco.strategies.metrics.NAMES`.
     cost_matrix: Any = None  #: As in `eco.strategies.metrics.make_metric`; instead of a metric.
     pos_label: Any = None  #: The class that f1 is of.
-    max_metric_loss: float = 0.5  #: Percentage points below the last model, but for accuracy.
+    max_metric_loss: float = LOSS  #: Percentage points below the last model, but for accuracy.
     max_class_loss: float | None = None  #: Percentage points of accuracy in each class.
 
     def __post_init__(self) -> None:
@@ -39,17 +59,7 @@ class Goals:
             is_none = value is None and getattr(Goals, name) is None
             if not ((is_number and holds(value)) or is_none):
                 raise EcoError(f"{name} must be {rule}; got {value!r}")
-        of_metric, other = "max_metric_loss", "max_accuracy_loss"
-        if not self.is_accuracy:
-            of_metric, other = other, of_metric
-        if getattr(self, of_metric) != getattr(Goals, of_metric):
-            metric = (
-                "a cost_matrix" if self.cost_matrix is not None else f"the metric {self.metric}"
-            )
-            raise EcoError(
-                f"{of_metric} must not be given with {metric}; got {getattr(self, of_metric):g}",
-                f"Give {other}.",
-            )
+        self.limit  # noqa: B018 - raises if the wrong one is given
 
     @property
     def is_accuracy(self) -> bool:
@@ -59,7 +69,7 @@ class Goals:
     @property
     def limit(self) -> float:
         """Points below the last model in the metric."""
-        return self.max_accuracy_loss if self.is_accuracy else self.max_metric_loss
+        return limit_of(self)
 
     def metric_of(self, classes: Sequence[str]) -> Metric:
         """The metric, of predictions that may be of these classes; none where they aren't known.

@@ -11,10 +11,16 @@ from eco.predictions.columns import checked
 from eco.predictions.division import Part, divide
 from eco.predictions.found import Certified, Tuned, figures
 from eco.predictions.goals import Goals
-from eco.strategies.bounded import Limits, settings_certified, shortage
-from eco.strategies.certification import Measure, NotCertified, safe_to_cheap, samples_needed
+from eco.strategies.bounded import (
+    Limits,
+    from_safe_to_cheap,
+    refuse_uncertifiable,
+    settings_certified,
+    shortage,
+)
+from eco.strategies.certification import Measure, NotCertified, samples_needed
 from eco.strategies.confidence import Signal
-from eco.strategies.metrics import Metric, frontier, search
+from eco.strategies.metrics import Metric, frontier
 from eco.strategies.outcomes import Outcomes
 from eco.strategies.strategy import OperatingPoint, always
 from eco.strategies.tuning import evaluate, for_target, with_last
@@ -155,10 +161,10 @@ def certify(
         columns_of(costs, confidence, correct, probabilities, y, split, groups), signal
     )
     chosen = goals.metric_of(samples.classes)
-    refuse_uncertifiable(chosen, goals, samples.groups is not None)
+    refuse_uncertifiable(chosen, max_class_loss, samples.groups is not None)
     parts = divide(samples, ("tuning", "certification"), (0.5, 0.5), seed)
     tuning = parts["tuning"].outcomes
-    points = from_safe_to_cheap(tuning, goals, chosen)
+    points = from_safe_to_cheap(tuning, chosen, settings_per_chain, longest_chain, max_class_loss)
     return certified(of, points, tuning, parts["certification"], goals, chosen, samples.classes)
 
 
@@ -203,32 +209,6 @@ def tuned(
         metric_value=point.accuracy,
         metric_loss_points=100 * (last.accuracy - point.accuracy),
     )
-
-
-def refuse_uncertifiable(metric: Metric, goals: Goals, is_grouped: bool) -> None:
-    """Raise a `TargetError` where no test certifies what is asked for, whatever the samples."""
-    if not metric.is_mean:
-        raise TargetError(
-            f"{metric.name} can't be certified: it is no mean of losses of single samples",
-            "Certify accuracy, balanced_accuracy or a cost_matrix, perhaps with max_class_loss.",
-            target="metric",
-        )
-    if is_grouped and not (goals.is_accuracy and goals.max_class_loss is None):
-        name = metric.name if goals.max_class_loss is None else "max_class_loss"
-        raise TargetError(
-            f"{name} can't be certified where samples come in groups, but the harm in accuracy can",
-            "Give max_harm alone.",
-            target="max_class_loss" if goals.is_accuracy else "metric",
-        )
-
-
-def from_safe_to_cheap(tuning: Outcomes, goals: Goals, metric: Metric) -> list[OperatingPoint]:
-    """The order in which cascades are tested: by harm, of all classes alike if each is limited."""
-    if goals.max_class_loss is not None:
-        metric = Metric("balanced_accuracy")
-    unharmed = metric.weighed(tuning).unharmed()
-    points = search(unharmed, goals.settings_per_chain, goals.longest_chain)
-    return safe_to_cheap(points, unharmed)
 
 
 def certified(

@@ -18,14 +18,9 @@ from eco.evaluation.scoring import misordered_pairs
 from eco.predictions.division import Part, sizes
 from eco.predictions.found import Certified, Tuned
 from eco.predictions.goals import Goals
-from eco.predictions.search import (
-    certified,
-    from_safe_to_cheap,
-    refuse_uncertifiable,
-    searched,
-    tuned,
-)
+from eco.predictions.search import certified, searched, tuned
 from eco.strategies.baselines import RULES
+from eco.strategies.bounded import from_safe_to_cheap, refuse_uncertifiable
 from eco.strategies.certification import MEASURES, Measure
 from eco.strategies.decisions import decide
 from eco.strategies.metrics import Metric, class_losses
@@ -135,10 +130,12 @@ def _certified(
 ) -> dict[str, Certified | TargetError]:
     """Certificates of the loss and of the harm, by name; of groups only harm can be certified."""
     try:
-        refuse_uncertifiable(metric, goals, certification.groups is not None)
+        refuse_uncertifiable(metric, goals.max_class_loss, certification.groups is not None)
     except TargetError as error:
         return {CERTIFIED: error}
-    points = from_safe_to_cheap(tuning, goals, metric)
+    points = from_safe_to_cheap(
+        tuning, metric, goals.settings_per_chain, goals.longest_chain, goals.max_class_loss
+    )
     measures: tuple[Measure, ...] = MEASURES if certification.groups is None else ("harm",)
     certificates: dict[str, Certified | TargetError] = {}
     for of in measures:
@@ -233,7 +230,9 @@ def in_costs(value: Any) -> Any:
     """Rows whose energies, in J elsewhere, are costs in any one unit."""
     if isinstance(value, Mapping):
         return {
-            key.replace("energy_j", "cost").replace("energy", "cost"): in_costs(inner)
+            key.replace("energy_se_j", "cost_se")
+            .replace("energy_j", "cost")
+            .replace("energy", "cost"): in_costs(inner)
             for key, inner in value.items()
             if not (key == "worst_class" and inner["class"] == "all")
         }

@@ -7,7 +7,7 @@ may be wrong with probability `delta`, and one that is right suffices (Berger 19
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,13 +18,15 @@ from eco.strategies.certification import (
     differences,
     harm_certified_up_to,
     losses,
+    safe_to_cheap,
     samples_needed,
 )
 from eco.strategies.decisions import decide
-from eco.strategies.metrics import Metric, class_weights
+from eco.strategies.metrics import Metric, class_weights, search
 from eco.strategies.noninferiority import gains_needed, loss_limit, samples_needed_for_loss
 from eco.strategies.outcomes import Array, Outcomes
 from eco.strategies.strategy import OperatingPoint, Strategy
+from eco.strategies.tuning import evaluate
 
 #: Bets that are tried on tuning samples, as shares of the largest.
 _BETS = 1 / (1 + np.exp(-np.linspace(-7, 9, 49)))
@@ -73,6 +75,55 @@ def best_bet(differences: Array, max_loss: float, largest: float) -> float:
     known = np.append(np.maximum(differences, -largest), -largest)
     bets = _BETS / (largest - max_loss)
     return float(bets[np.argmax([wealth(known, max_loss, bet) for bet in bets])])
+
+
+def refuse_uncertifiable(metric: Metric, max_class_loss: float | None, is_grouped: bool) -> None:
+    """Raise a `TargetError` where no test certifies what is asked for, whatever the samples."""
+    if not metric.is_mean:
+        raise TargetError(
+            f"{metric.name} can't be certified: it is no mean of losses of single samples",
+            "Certify accuracy, balanced_accuracy or a cost_matrix, perhaps with max_class_loss.",
+            target="metric",
+        )
+    if is_grouped and (metric.name != "accuracy" or max_class_loss is not None):
+        is_metric = max_class_loss is None
+        raise TargetError(
+            f"{metric.name if is_metric else 'max_class_loss'} can't be certified where samples "
+            "come in groups; the harm in accuracy can",
+            "Give max_harm alone.",
+            target="metric" if is_metric else "max_class_loss",
+        )
+
+
+def from_safe_to_cheap(
+    tuning: Outcomes,
+    metric: Metric,
+    settings_per_chain: int,
+    longest: int | None = None,
+    max_class_loss: float | None = None,
+) -> list[OperatingPoint]:
+    """The order in which cascades are tested: by harm, of all classes alike if each is limited.
+
+    The last model alone, and the frontier of harm. Where classes or samples weigh differently, the
+    few that weigh most say little of the cascade that comes first: in front of it are those that
+    accept, by each of its models, a tenth of the samples that it does, two tenths, and so on.
+    """
+    if max_class_loss is not None:
+        metric = Metric("balanced_accuracy")
+    unharmed = metric.weighed(tuning).unharmed()
+    points = safe_to_cheap(search(unharmed, settings_per_chain, longest), unharmed)
+    if metric.name == "accuracy" or len(points) < 2:
+        return points
+    first = points[1].strategy
+    columns = [tuning.confidence[:, tuning.pool.index(model)] for model in first.models[:-1]]
+    pairs = list(zip(columns, first.thresholds[:-1], strict=True))
+    for share in np.arange(0.9, 0.0, -0.1) if pairs else ():
+        safer = [
+            float(np.quantile(column[column >= threshold], 1 - share, method="higher"))
+            for column, threshold in pairs
+        ]
+        points.insert(1, evaluate(replace(first, thresholds=(*safer, 0.0)), unharmed))
+    return points
 
 
 def settings_certified(
