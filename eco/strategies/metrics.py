@@ -90,7 +90,8 @@ class Metric:
 
     def _by_class(self, outcomes: Outcomes, labels: Array) -> tuple[Array, Array, Array]:
         """By class the weight of its f1, its f1, and what a hit in it adds to the metric / 2."""
-        y, n_classes = outcomes.y, 1 + int(max(outcomes.y.max(), outcomes.labels.max()))
+        y, known = outcomes.y, (outcomes.y.max(), outcomes.labels.max(), self.positive or 0)
+        n_classes = 1 + int(max(known))
         samples, answers, hits = (
             np.bincount(each, minlength=n_classes) for each in (y, labels, y[y == labels])
         )
