@@ -263,9 +263,9 @@ class StrategyClassifier(TargetedPool):
             warnings.warn(
                 f"the strategy never answers {len(vanished)} of {len(self.classes_)} classes that "
                 f"the last estimator does, {names}, on {sum(map(len, outcomes))} samples. A target "
-                "for all samples can be met without a rare class: lower max_accuracy_loss, "
-                "max_loss or max_harm, raise energy_budget, or leave out the estimators that can't "
-                "tell it",
+                "for all samples can be met without a rare class: give max_class_loss, lower "
+                "max_accuracy_loss, max_loss or max_harm, raise energy_budget, or leave out the "
+                "estimators that can't tell it",
                 UserWarning,
                 stacklevel=3,
             )

@@ -47,6 +47,27 @@ def test_a_file_becomes_a_folder_of_results(file):
     assert contents(folder) == before
 
 
+@pytest.mark.slow
+def test_results_say_which_metric_they_are_of(tmp_path):
+    path = tmp_path / "labelled.csv"
+    wide("probabilities", n_samples=600).to_csv(path, index=False)
+    options = ("--max-class-loss", 20, "--max-loss", 12, "--max-harm", 12)
+    text = eco("study", path, "--metric", "balanced_accuracy", *options).stdout
+    assert re.search(
+        r"balanced accuracy \d+\.\d+%, .* of the accuracy in class (cat|dog|emu)", text
+    )
+    folder = path.with_name("labelled-study")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert (metrics["metric"], metrics["max_class_loss"]) == ("balanced_accuracy", 20)
+    assert "max_accuracy_loss" not in metrics
+    frontier = json.loads((folder / "frontier.json").read_text())
+    assert {"balanced_accuracy", "cost"} < set(frontier[0])
+    assert "accuracy" not in frontier[0]
+    page = (folder / "report.html").read_text()
+    assert "points of balanced accuracy and 20 points of accuracy in each class below" in page
+    assert "class that loses most" in page
+
+
 def test_nothing_of_others_is_replaced(file, tmp_path):
     mine = tmp_path / "mine"
     mine.mkdir()
@@ -105,6 +126,9 @@ def test_it_takes_no_package_of_the_workflow(file):
         (("--cost-budget", 1.2), "cost_budget must be a share of the last model's cost"),
         (("--cost-budget", 0.1, "--max-accuracy-loss", 1.0), "Give either --max-accuracy-loss or"),
         (("--cost-budget", 0.001), "the least that can be met is 0.05"),
+        (("--metric", "f1_macro"), "the metric f1_macro takes labels: there must be probabilities"),
+        (("--max-metric-loss", 2), "max_metric_loss doesn't count with metric 'accuracy'; got 2."),
+        (("--metric", "f1", "--max-accuracy-loss", 2), "Give max_metric_loss"),
         (("--cost", "small=1"), "models: must be two at least; got small"),
     ],
 )
