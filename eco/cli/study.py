@@ -60,6 +60,12 @@ Examples:
     default="accuracy",
     help="What is tuned for and certified; all but accuracy take probabilities.",
 )
+@click.option(
+    "--cost-matrix",
+    type=click.Path(path_type=Path),
+    help="Instead of a metric: a .csv with a row for each true class, a column for each answered "
+    "one, and their names in the first column and row.",
+)
 @click.option("--pos-label", help="Class that f1 is of; 1 by default.")
 @click.option(
     "--max-metric-loss",
@@ -91,7 +97,8 @@ Examples:
 )
 @click.option("--seed", type=click.IntRange(0), default=42, help="Of the random division.")
 def study(file: Path, output: Path | None, costs: tuple[str, ...], unit: str, signal: Any,
-          shares: tuple[float, float, float], seed: int, **goals: Any) -> None:  # fmt: skip
+          shares: tuple[float, float, float], seed: int, cost_matrix: Path | None,
+          **goals: Any) -> None:  # fmt: skip
     """Tune, certify and compare cascades from predictions: no training, no images, no DVC.
 
     FILE is an .npz, a .csv or a .parquet: probabilities, or confidence and correct, of every model,
@@ -107,7 +114,8 @@ def study(file: Path, output: Path | None, costs: tuple[str, ...], unit: str, si
     for name in ("max_accuracy_loss", "max_metric_loss"):
         if goals["cost_budget"] is not None and source(name) is not ParameterSource.DEFAULT:
             raise click.UsageError(f"Give either --{name.replace('_', '-')} or --cost-budget.")
-    targets = Goals(**goals)
+    matrix = None if cost_matrix is None else _table(cost_matrix)
+    targets = Goals(**goals, cost_matrix=matrix)
     folder = output or file.parent / f"{file.stem}-study"
     _refuse_others_folder(folder, report.RESULTS, report.FILES)
     samples = columns.checked(files.read(file, _costs(costs)), signal)
@@ -122,11 +130,25 @@ def study(file: Path, output: Path | None, costs: tuple[str, ...], unit: str, si
     about |= {"shares": list(shares), **{key: v for key, v in options.items() if v is not None}}
     with replacing_folder(Path(os.path.realpath(folder))) as new:
         result = run(parts, samples.classes, targets, unit, lambda text: click.echo(text, err=True))
+        about["metric"] = result.metric.name
         for name, content in report.contents(result, about):
             (new / name).write_bytes(content)
     for line in _summary(result):
         click.echo(line)
     click.echo(f"{folder / 'report.html'}: opens in any browser, needs no network")
+
+
+def _table(path: Path) -> dict[str, dict[str, Any]]:
+    """A table with names of rows and columns, by the one and then by the other."""
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path, index_col=0)
+    except (OSError, ValueError) as error:
+        raise FileError(f"{shortened(path)} must be a table as .csv: {error}") from None
+    if not (table.index.is_unique and table.columns.is_unique):
+        raise FileError(f"{shortened(path)} must name each class once in its rows and columns")
+    return {str(name): row for name, row in table.to_dict("index").items()}
 
 
 def _costs(given: Iterable[str]) -> dict[str, float]:

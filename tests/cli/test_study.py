@@ -68,6 +68,24 @@ def test_results_say_which_metric_they_are_of(tmp_path):
     assert "class that loses most" in page
 
 
+@pytest.mark.slow
+def test_a_cost_matrix_is_read_from_a_table(tmp_path):
+    path, matrix = tmp_path / "labelled.csv", tmp_path / "costs.csv"
+    wide("probabilities", n_samples=300).to_csv(path, index=False)
+    matrix.write_text(",cat,dog\ncat,0,1\ndog,2,0\n")
+    assert "cat, dog, emu; got none for emu" in refused("study", path, "--cost-matrix", matrix)
+    matrix.write_text(",emu,cat,dog\ncat,1,0,1\ndog,9,2,0\nemu,0,3,3\n")
+    text = eco("study", path, "--cost-matrix", matrix).stdout
+    assert "1 - mean cost" in text
+    metrics = json.loads((path.with_name("labelled-study") / "metrics.json").read_text())
+    assert metrics["metric"] == "cost_matrix"
+    assert metrics["cost_matrix"]["dog"] == {"emu": 9, "cat": 2, "dog": 0}
+    assert 0 < metrics["tuned"]["cost_matrix"] <= 1
+    message = refused("study", path, "--cost-matrix", matrix, "--metric", "f1_macro")
+    assert "there must be either a metric or a cost_matrix; got 'f1_macro'" in message
+    assert "must be a table as .csv" in refused("study", path, "--cost-matrix", tmp_path)
+
+
 def test_nothing_of_others_is_replaced(file, tmp_path):
     mine = tmp_path / "mine"
     mine.mkdir()

@@ -74,6 +74,7 @@ def test_a_table_has_the_metrics_that_one_counts_by_hand(metric, expected):
 
 @settings(deadline=None, max_examples=25)
 @given(labelled(), st.data())
+@pytest.mark.filterwarnings("ignore:A single label was found")
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
 def test_metrics_are_those_of_scikit_learn(outcomes, data):
     strategy = data.draw(st.sampled_from(list(every_setting(outcomes))[:40]))
