@@ -64,7 +64,7 @@ def test_results_say_which_metric_they_are_of(tmp_path):
     assert {"balanced_accuracy", "cost"} < set(frontier[0])
     assert "accuracy" not in frontier[0]
     page = (folder / "report.html").read_text()
-    assert "points of balanced accuracy and 20 points of accuracy in each class below" in page
+    assert "points of balanced accuracy and lose at most 20 points of accuracy in any class" in page
     assert "class that loses most" in page
 
 
