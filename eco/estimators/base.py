@@ -20,20 +20,20 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import indexable
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from eco.errors import ModelError, TargetError
+from eco.errors import ModelError
 from eco.estimators import validation
 from eco.estimators.duplicates import warn_of_near_copies
 from eco.estimators.energies import CALL_SIZE, Call, by_cpu_time, by_measurement
 from eco.estimators.holdout import Part, hold_out, is_splitter
-from eco.estimators.pool import Pool, require_samples
+from eco.estimators.pool import require_samples
 from eco.estimators.samples import Samples, take
+from eco.estimators.targets import TargetedPool
 from eco.evaluation.classes import vanished_classes
 from eco.evaluation.scoring import misordered_pairs
 from eco.runtime.engine import Answers, Cascade
 from eco.strategies.confidence import Signal, round_probabilities
 from eco.strategies.outcomes import Outcomes
-from eco.strategies.strategy import OperatingPoint, Strategy
-from eco.strategies.tuning import for_target
+from eco.strategies.strategy import Strategy
 
 Array = NDArray[Any]
 
@@ -44,15 +44,12 @@ def run_model(model: Any, samples: Samples) -> Any:
 
 
 @dataclass(eq=False, repr=False)
-class StrategyClassifier(Pool):
+class StrategyClassifier(TargetedPool):
     """Base class of `CascadeClassifier` and `RoutingClassifier`."""
 
     _: KW_ONLY
     energies: Any = "cpu_time"
     signal: Signal = "max_probability"
-    max_accuracy_loss: float = 0.5
-    energy_budget: float | None = None
-    margin_se: float = 1.0
     prefit: bool = False
     holdout: Any = 0.2
     watts_per_core: float = 4.0
@@ -101,9 +98,7 @@ class StrategyClassifier(Pool):
         validation.require(self, "signal", is_signal, f"one of {', '.join(map(repr, signals))}")
         is_bool = isinstance(self.prefit, bool | np.bool_)
         validation.require(self, "prefit", is_bool, "True or False")
-        validation.number(self, "max_accuracy_loss", 0, 100, closed=True)
-        validation.number(self, "energy_budget", 0, 1, closed="right", other=None)
-        validation.number(self, "margin_se", 0, closed=True)
+        self._check_targets()
         if not is_splitter(self.holdout):
             validation.number(self, "holdout", 0, 1)
         validation.number(self, "watts_per_core", 0)
@@ -233,6 +228,8 @@ class StrategyClassifier(Pool):
                 f"y must hold 2 classes at least; got 1 class, {samples.y.tolist()[0]!r}. Give "
                 "samples of others."
             )
+        if not self._is_prefit:  # fails now if the classes don't have the metric
+            self._metric(np.unique(samples.y))
         return samples
 
     def _held_out(self, samples: Part, own: Part | None) -> tuple[Array, list[Part]]:
@@ -266,9 +263,9 @@ class StrategyClassifier(Pool):
             warnings.warn(
                 f"the strategy never answers {len(vanished)} of {len(self.classes_)} classes that "
                 f"the last estimator does, {names}, on {sum(map(len, outcomes))} samples. A target "
-                "for all samples can be met without a rare class: lower max_accuracy_loss, "
-                "max_loss or max_harm, raise energy_budget, or leave out the estimators that can't "
-                "tell it",
+                "for all samples can be met without a rare class: give max_class_loss, lower "
+                "max_accuracy_loss, max_loss or max_harm, raise energy_budget, or leave out the "
+                "estimators that can't tell it",
                 UserWarning,
                 stacklevel=3,
             )
@@ -321,25 +318,3 @@ class StrategyClassifier(Pool):
         readings = by_measurement(calls, self.watts_per_core, self.measure_s)
         self.measurement_, energy_j = readings
         return energy_j
-
-    def _table(self, points: Sequence[OperatingPoint], **columns: Any) -> pd.DataFrame:
-        """A frontier with the settings in columns of their own."""
-        energy_j = np.array([point.energy_j for point in points])
-        columns |= {"accuracy": [point.accuracy for point in points], "energy_j": energy_j}
-        return pd.DataFrame(columns | {"energy_share": energy_j / self.energies_[-1]})
-
-    def _best(self, points: Sequence[OperatingPoint], outcomes: Outcomes) -> OperatingPoint:
-        """The point of a frontier that meets the target."""
-        try:
-            return for_target(
-                points,
-                "max_accuracy_loss" if self.energy_budget is None else "energy_budget",
-                self.max_accuracy_loss,
-                self.energy_budget or 0.0,
-                outcomes.reference_accuracy,
-                float(self.energies_[-1]),
-                self.margin_se,
-            )
-        except TargetError as error:  # whose remedy is for params.yaml
-            remedy = f"Raise {error.target}" + (" or lower margin_se" if self.margin_se else "")
-            raise ValueError(f"{error.problem}. {remedy}.") from None

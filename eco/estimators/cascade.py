@@ -8,23 +8,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eco.errors import TargetError
 from eco.estimators import validation
 from eco.estimators.base import StrategyClassifier, run_model
 from eco.estimators.energies import CALL_SIZE
 from eco.estimators.holdout import Part
 from eco.runtime.engine import Answers, Cascade
+from eco.strategies.bounded import (
+    Limits,
+    from_safe_to_cheap,
+    refuse_uncertifiable,
+    settings_certified,
+    shortage,
+)
 from eco.strategies.certification import (
     Measure,
     certified_up_to,
     differences,
-    harm_certified_up_to,
     losses,
-    safe_to_cheap,
     samples_needed,
 )
+from eco.strategies.metrics import frontier
 from eco.strategies.outcomes import Outcomes
 from eco.strategies.strategy import OperatingPoint, Strategy, always
-from eco.strategies.tuning import evaluate, frontier, with_last
+from eco.strategies.tuning import with_last
 
 Array = NDArray[Any]
 
@@ -62,6 +69,22 @@ class CascadeClassifier(StrategyClassifier):
     max_accuracy_loss : float
         For "tuned": percentage points of accuracy below the last model's, on the held-out
         samples. On new samples it may be more; what holds there as well is "certified".
+    scoring : {"accuracy", "balanced_accuracy", "f1", "f1_macro"}
+        The metric that is tuned for and certified. With all but accuracy `max_metric_loss` takes
+        the place of `max_accuracy_loss`, and `max_loss` and `max_harm` are points of the metric. f1
+        can't be certified: it is no mean over samples; `eco.strategies.metrics.frontier` says what
+        is searched for it.
+    cost_matrix : array of shape (n_classes, n_classes), DataFrame or mapping, optional
+        Instead of `scoring`: what it costs that a class, the row, is answered as another, the
+        column, in the order of ``classes_``; a mapping by label of the one and then of the other.
+        The metric is 1 - mean cost, and a point of it a hundredth of the largest cost.
+    pos_label : optional
+        The class that f1 is of; 1 by default.
+    max_metric_loss : float
+        For "tuned": percentage points of the metric below the last model's.
+    max_class_loss : float, optional
+        A further limit: percentage points of accuracy in every class below the last model's, tuned
+        by the same margin, or certified on the samples of each class.
     energy_budget : float, optional
         Share of the last model's energy, at most 1; takes the place of `max_accuracy_loss`.
     margin_se : float
@@ -105,8 +128,8 @@ class CascadeClassifier(StrategyClassifier):
         J per sample of each estimator alone.
     frontier_ : DataFrame
         Where thresholds aren't given, the cascades that no other one beats on the held-out
-        samples: ``chain``, ``thresholds``, ``accuracy``, ``energy_j`` per sample and
-        ``energy_share`` of the last model's. Certified: ``harm`` instead of accuracy, ``harmed``
+        samples: ``chain``, ``thresholds``, the metric, ``energy_j`` per sample and
+        ``energy_share`` of the last model's. Certified: ``harm`` instead of the metric, ``harmed``
         and, for `max_loss`, ``gained`` samples of the certificate's (with groups, the sum of
         their harmed shares), and whether the cascade is ``certified``.
     estimators_ : list of classifier
@@ -187,59 +210,81 @@ class CascadeClassifier(StrategyClassifier):
     def _check_parts(self, parts: Sequence[Part], share: float) -> None:
         if self._n_parts < 2:
             return
-        (of, max_points), part = self._bound, parts[1]
+        (of, limits), part = self._limits, parts[1]
         unit = "samples" if part.groups is None else "groups"
         if part.groups is not None and of == "loss":
             raise ValueError(
                 "max_harm must be a number where samples come in groups: for groups only harm can "
                 "be certified, not max_loss; got None"
             )
-        none, bound = np.zeros(1, int), np.array([max_points / 100])
-        if not certified_up_to(of, none, none, part.n_units, bound, self.delta)[0]:
-            needed = samples_needed(of, max_points / 100, self.delta)
+        self._check_metric_of(parts, of, limits)
+        none, bound = np.zeros(1, int), np.array([limits.bound])
+        shown = certified_up_to(of, none, none, part.n_units, bound, self.delta)[0]
+        if self._kind.name == "accuracy" and not shown:
+            needed = samples_needed(of, limits.bound, self.delta)
             raise ValueError(
-                f"to certify {of} of at most {max_points:g} points with probability "
+                f"to certify {of} of at most {limits.max_points:g} points with probability "
                 f"{1 - self.delta:.10g} takes {needed} {unit}; there are {part.n_units}, half of "
                 f"those held out. Give {int(np.ceil(2 * (needed + 0.5) / share))} {unit} in all, "
                 f"or raise max_{of}, delta or holdout."
             )
 
+    def _check_metric_of(self, parts: Sequence[Part], of: Measure, limits: Limits) -> None:
+        """Raise a ValueError if no test certifies the metric or each class, or samples are few."""
+        labels, y = np.unique(np.concatenate([part.y for part in parts]), return_inverse=True)
+        metric, part = self._kind, parts[1]
+        try:
+            refuse_uncertifiable(metric, self.max_class_loss, part.groups is not None)
+        except TargetError as error:
+            raise ValueError(str(error)) from None
+        names = dict(enumerate(map(str, labels.tolist())))
+        lacking = shortage(metric, y[len(parts[0]) :], names, f"max_{of}", limits)
+        if lacking is not None:
+            raise ValueError(
+                f"{lacking.problem}. Half of the samples held out certify: give more, or raise "
+                f"{lacking.target}, delta or holdout."
+            )
+
     @property
-    def _bound(self) -> tuple[Measure, float]:
-        """What is certified, and its limit in points."""
-        return ("loss", self.max_loss) if self.max_harm is None else ("harm", self.max_harm)
+    def _limits(self) -> tuple[Measure, Limits]:
+        """What is certified."""
+        of: Measure = "loss" if self.max_harm is None else "harm"
+        points = self.max_loss if self.max_harm is None else self.max_harm
+        return of, Limits(points, self.delta, self.max_class_loss)
 
     def _tuned(self, outcomes: Outcomes) -> Strategy:
-        points = frontier(outcomes, self.settings_per_chain)
-        self.frontier_ = self._table(points, **_settings(points))
-        last = evaluate(always(outcomes.pool[-1]), outcomes)
-        return self._best(with_last(points, last), outcomes).strategy
+        metric = self._metric(self.classes_)
+        points = frontier(
+            outcomes,
+            metric,
+            self.settings_per_chain,
+            max_class_loss=self.max_class_loss,
+            margin_se=self.margin_se,
+            max_loss=self._limit() / 100,
+        )
+        self.frontier_ = self._table(points, metric.name, **_settings(points))
+        last = metric.evaluate(always(outcomes.pool[-1]), outcomes)
+        return self._best(with_last(points, last), outcomes, metric).strategy
 
     def _certified(
         self, tuning: Outcomes, certification: Outcomes, groups: Array | None
     ) -> Strategy:
         """The cheapest cascade that is certified; the last model alone loses nothing."""
-        of, max_points = self._bound
-        unharmed = tuning.unharmed()
-        points = safe_to_cheap(frontier(unharmed, self.settings_per_chain), unharmed)
-        changes = np.array([differences(point.strategy, certification) for point in points])
-        n_harmed, n_gained = (changes < 0).sum(axis=1), (changes > 0).sum(axis=1)
-        n, bound = len(certification), np.array([max_points / 100])
-        if groups is None:
-            up_to = certified_up_to(of, n_harmed, n_gained, n, bound, self.delta)
-        else:
-            by_group = np.array([losses(change < 0, groups) for change in changes])
-            n_harmed, n = by_group.sum(axis=1), by_group.shape[1]
-            up_to = harm_certified_up_to(n_harmed, n, bound, self.delta, binary=False)
-        certified = np.arange(len(points)) < up_to[0]
-        table = self._table(points, **_settings(points))
-        table = table.rename(columns={"accuracy": "harm"})
-        table = table.assign(harm=1 - table["harm"], harmed=n_harmed)
+        (of, limits), metric = self._limits, self._metric(self.classes_)
+        points = from_safe_to_cheap(
+            tuning, metric, self.settings_per_chain, max_class_loss=self.max_class_loss
+        )
+        count, _ = settings_certified(of, metric, points, tuning, certification, limits, groups)
+        changes = [differences(point.strategy, certification) for point in points]
+        n_harmed = np.array([losses(change < 0, groups).sum() for change in changes])
+        table = self._table(points, "harm", **_settings(points))
+        table = table.assign(harm=1 - table["harm"])
+        table["harmed"] = n_harmed.astype(int) if groups is None else n_harmed
         if of == "loss":
-            table = table.assign(gained=n_gained)
-        self.frontier_ = table.assign(certified=certified)
+            table["gained"] = [int((change > 0).sum()) for change in changes]
+        self.frontier_ = table.assign(certified=np.arange(len(points)) < count)
         # Where rounding certifies nothing, the first: the last model alone.
-        return points[max(int(up_to[0]), 1) - 1].strategy
+        return points[max(count, 1) - 1].strategy
 
 
 def _settings(points: Sequence[OperatingPoint]) -> dict[str, Any]:

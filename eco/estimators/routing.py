@@ -22,10 +22,11 @@ from eco.estimators.holdout import Part
 from eco.estimators.samples import Samples, take
 from eco.runtime.engine import Answers, Routing
 from eco.strategies.confidence import correct
+from eco.strategies.metrics import within_class_limit
 from eco.strategies.outcomes import Outcomes, RouterOutcome
 from eco.strategies.routing import candidates, priced_choice, remaining_energy_j
 from eco.strategies.strategy import Kind, Strategy
-from eco.strategies.tuning import evaluate, undominated
+from eco.strategies.tuning import undominated
 
 Array = NDArray[Any]
 
@@ -60,6 +61,8 @@ class RoutingClassifier(StrategyClassifier):
         J per sample of the router; only where `energies` are numbers.
     signal : {"max_probability", "margin", "entropy"}
         What `explain` gives as confidence.
+    scoring, cost_matrix, pos_label, max_metric_loss, max_class_loss
+        As in `CascadeClassifier`.
     max_accuracy_loss, energy_budget, margin_se
         As in `CascadeClassifier`; a router can miss either, as it never knows for sure.
     prefit : bool
@@ -79,7 +82,7 @@ class RoutingClassifier(StrategyClassifier):
     router_energy_ : float
         J per sample.
     frontier_ : DataFrame
-        The prices that no other one beats on the held-out samples: ``price``, ``accuracy``,
+        The prices that no other one beats on the held-out samples: ``price``, the metric,
         ``energy_j`` per sample, router included, and ``energy_share`` of the last model's. Only
         if tuned.
     energies_, estimators_, named_estimators_, measurement_, n_features_in_, feature_names_in_
@@ -221,10 +224,20 @@ class RoutingClassifier(StrategyClassifier):
         return priced_choice(scores, remaining_j, self.price_)
 
     def _tuned_price(self, kind: Kind, outcomes: Outcomes) -> float:
-        strategies = candidates(kind, outcomes.pool, self.probe)
-        points = undominated(evaluate(strategy, outcomes) for strategy in strategies)
-        self.frontier_ = self._table(points, price=[point.strategy.price for point in points])
-        price = self._best(points, outcomes).strategy.price
+        metric, strategies = (
+            self._metric(self.classes_),
+            candidates(kind, outcomes.pool, self.probe),
+        )
+        kept = within_class_limit(strategies, outcomes, self.max_class_loss, self.margin_se)
+        if not kept:
+            raise ValueError(
+                f"no price loses at most {self.max_class_loss:g} points in every class on the "
+                "samples held out. Raise max_class_loss or lower margin_se."
+            )
+        points = undominated(metric.evaluate(strategy, outcomes) for strategy in kept)
+        prices = [point.strategy.price for point in points]
+        self.frontier_ = self._table(points, metric.name, price=prices)
+        price = self._best(points, outcomes, metric).strategy.price
         assert price is not None
         return price
 

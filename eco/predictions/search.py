@@ -1,145 +1,29 @@
 """Tuned and certified cascades of models whose predictions are at hand."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from numbers import Real
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from eco.errors import DataError, EcoError, TargetError
-from eco.evaluation.scoring import Score, score
+from eco.errors import EcoError, TargetError
 from eco.predictions.arguments import columns_of
-from eco.predictions.columns import checked, numbers
+from eco.predictions.columns import checked
 from eco.predictions.division import Part, divide
-from eco.strategies.certification import (
-    Measure,
-    NotCertified,
-    certified_up_to,
-    differences,
-    harm_certified_up_to,
-    losses,
-    safe_to_cheap,
-    samples_needed,
+from eco.predictions.found import Certified, Tuned, figures
+from eco.predictions.goals import Goals
+from eco.strategies.bounded import (
+    Limits,
+    from_safe_to_cheap,
+    refuse_uncertifiable,
+    settings_certified,
+    shortage,
 )
-from eco.strategies.confidence import DECIMALS, Signal
-from eco.strategies.decisions import decide
+from eco.strategies.certification import Measure, NotCertified, samples_needed
+from eco.strategies.confidence import Signal
+from eco.strategies.metrics import Metric, frontier
 from eco.strategies.outcomes import Outcomes
-from eco.strategies.strategy import OperatingPoint, Strategy, always
-from eco.strategies.tuning import evaluate, for_target, frontier, with_last
-
-Array = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Goals:
-    """What cascades are to keep to, and how widely they are searched.
-
-    Raises `EcoError` where a number is out of its range.
-    """
-
-    max_accuracy_loss: float = 0.5  #: Percentage points below the last model.
-    cost_budget: float | None = None  #: Share of the last model's cost; instead of a loss.
-    max_loss: float = 0.5  #: Percentage points that are certified.
-    max_harm: float = 0.5  #: Percentage points that are certified.
-    delta: float = 0.05  #: Probability with which a certificate may be wrong.
-    margin_se: float = 1.0  #: As in `eco.strategies.tuning.for_loss`.
-    settings_per_chain: int = 3_000  #: As in `eco.strategies.tuning.frontier`.
-    longest_chain: int = 4
-
-    def __post_init__(self) -> None:
-        for name, (holds, rule) in _RANGES.items():
-            value = getattr(self, name)
-            is_number = isinstance(value, Real) and not isinstance(value, bool)
-            if not ((is_number and holds(value)) or (value is None and name == "cost_budget")):
-                raise EcoError(f"{name} must be {rule}; got {value!r}")
-
-
-#: What a number must be, as a function and in words.
-_RANGES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "max_accuracy_loss": (lambda x: 0 <= x < 100, "points from 0 to below 100"),
-    "cost_budget": (
-        lambda x: 0 < x <= 1, "a share of the last model's cost, above 0 and at most 1",
-    ),
-    "max_loss": (lambda x: 0 < x < 100, "points above 0 and below 100"),
-    "max_harm": (lambda x: 0 < x < 100, "points above 0 and below 100"),
-    "delta": (lambda x: 0 < x < 1, "a probability above 0 and below 1"),
-    "margin_se": (lambda x: 0 <= x < np.inf, "standard errors, 0 or more"),
-    "settings_per_chain": (lambda x: 1 <= x < np.inf, "1 or more"),
-    "longest_chain": (lambda x: 1 <= x < np.inf, "1 or more"),
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Found:
-    """A cascade, and what it does on the samples that it was found on."""
-
-    models: tuple[str, ...]  #: In the order they run.
-    thresholds: tuple[float, ...]  #: At or above it a model's answer is accepted; the last is 0.0.
-    cost: float  #: Per sample, every model that ran included, in the unit of `costs`.
-    cost_share: float  #: Share of always running the last model.
-    costs: Mapping[str, float] = field(repr=False)  #: Of each model of the pool.
-    frontier: tuple[OperatingPoint, ...] = field(repr=False)
-
-    @property
-    def strategy(self) -> Strategy:
-        """The cascade as a `Strategy`."""
-        return Strategy("cascade", self.models, self.thresholds)
-
-    def answered_by(self, confidence: Any) -> Array:
-        """Name of the model that answers each sample, from confidences as `tune` takes them."""
-        names = list(self.costs)
-        columns = columns_of(self.costs, confidence, confidence)
-        if missing := [name for name in names if name not in columns.confidence]:
-            raise DataError(f"confidence must hold every model; {', '.join(missing)} is missing")
-        table = [numbers(columns, "confidence", columns.confidence[name], name) for name in names]
-        rounded = np.round(np.column_stack(table), DECIMALS)
-        outcomes = Outcomes(
-            tuple(names), rounded[:, 0], rounded, rounded, rounded > 0, np.ones(len(names))
-        )
-        return np.array(names, object)[decide(self.strategy, outcomes).answered_by]
-
-    def score(
-        self,
-        *,
-        confidence: Any = None,
-        correct: Any = None,
-        probabilities: Any = None,
-        y: Any = None,
-        signal: Signal = "max_probability",
-    ) -> Score:
-        """Figures with 95 % intervals on other samples; energies are in the unit of `costs`."""
-        columns = columns_of(self.costs, confidence, correct, probabilities, y)
-        outcomes = checked(columns, signal).outcomes
-        return score(decide(self.strategy, outcomes), outcomes)
-
-
-@dataclass(frozen=True)
-class Tuned(_Found):
-    """The cascade that meets a target on the samples it was tuned on.
-
-    ``frontier`` holds all cascades that no other one beats there, by rising cost.
-    """
-
-    accuracy: float
-    accuracy_loss_points: float  #: Percentage points below the last model.
-
-
-@dataclass(frozen=True)
-class Certified(_Found):
-    """The cheapest cascade whose loss or harm is certified; costs are those of tuning.
-
-    Harm is the share of samples on which the last model is right and the cascade is wrong; with
-    groups, the share of a group, on average over groups.
-    """
-
-    of: Measure
-    max_points: float  #: Points of it, kept to with probability 1 - `delta`.
-    delta: float
-    on_certification: float  #: Share of the certification samples.
-    n_samples: int  #: Samples, or groups, of the certificate.
-    settings_certified: int
+from eco.strategies.strategy import OperatingPoint, always
+from eco.strategies.tuning import evaluate, for_target, with_last
 
 
 def tune(
@@ -155,6 +39,11 @@ def tune(
     margin_se: float = 1.0,
     settings_per_chain: int = 3_000,
     longest_chain: int = 4,
+    metric: str = "accuracy",
+    cost_matrix: Any = None,
+    pos_label: Any = None,
+    max_metric_loss: float = 0.5,
+    max_class_loss: float | None = None,
 ) -> Tuned:
     """Find the cheapest cascade that loses little, from predictions of its models.
 
@@ -179,6 +68,21 @@ def tune(
         Standard errors that must lie between the figure and its limit, as it varies by sample.
     settings_per_chain, longest_chain : int
         How widely is searched: see `eco.strategies.tuning.frontier`.
+    metric : {"accuracy", "balanced_accuracy", "f1", "f1_macro"}
+        All but accuracy take `probabilities` and `y`, and `max_metric_loss` takes the place of
+        `max_accuracy_loss`. For f1, which is no mean over samples,
+        `eco.strategies.metrics.frontier` says what is searched.
+    cost_matrix : array of shape (n_classes, n_classes), DataFrame or mapping, optional
+        Instead of a metric: what it costs that a class, the row, is answered as another, the
+        column; a mapping by name of the one and then of the other. The metric is 1 - mean cost, and
+        a point of it a hundredth of the largest cost.
+    pos_label : optional
+        The class that f1 is of; 1 by default.
+    max_metric_loss : float
+        Percentage points of the metric below the last model.
+    max_class_loss : float, optional
+        A further limit: percentage points of accuracy in every class below the last model, by the
+        same margin. Takes `probabilities` and `y`.
 
     Examples
     --------
@@ -189,9 +93,12 @@ def tune(
     (('small', 'large'), (0.8, 0.0), 5.5)
     """
     goals = Goals(max_accuracy_loss, cost_budget, margin_se=margin_se,
-                  settings_per_chain=settings_per_chain, longest_chain=longest_chain)  # fmt: skip
-    outcomes = checked(columns_of(costs, confidence, correct, probabilities, y), signal).outcomes
-    return tuned(outcomes, frontier(outcomes, settings_per_chain, longest_chain), goals)
+                  settings_per_chain=settings_per_chain, longest_chain=longest_chain,
+                  metric=metric, cost_matrix=cost_matrix, pos_label=pos_label,
+                  max_metric_loss=max_metric_loss, max_class_loss=max_class_loss)  # fmt: skip
+    samples = checked(columns_of(costs, confidence, correct, probabilities, y), signal)
+    chosen = goals.metric_of(samples.classes)
+    return tuned(samples.outcomes, searched(samples.outcomes, goals, chosen), goals, chosen)
 
 
 def certify(
@@ -211,6 +118,10 @@ def certify(
     settings_per_chain: int = 3_000,
     longest_chain: int = 4,
     seed: int = 42,
+    metric: str = "accuracy",
+    cost_matrix: Any = None,
+    pos_label: Any = None,
+    max_class_loss: float | None = None,
 ) -> Certified:
     """Find the cheapest cascade whose loss is certified, from predictions; raises as `tune` does.
 
@@ -218,6 +129,10 @@ def certify(
     ----------
     costs, confidence, correct, probabilities, y, signal, settings_per_chain, longest_chain
         As in `tune`.
+    metric, cost_matrix, pos_label
+        As in `tune`, but for f1: it is no mean of losses of single samples, so it is refused.
+    max_class_loss : float, optional
+        Percentage points of accuracy in every class below the last model, certified as well.
     split : array-like of shape (n_samples,), optional
         ``"tuning"`` or ``"certification"``: settings are ordered on the one and tested on the
         other. Without it half of the samples, or of the groups, do each, drawn by `seed`.
@@ -227,10 +142,10 @@ def certify(
         Numbers, or dates as ISO 8601 writes them: without `split`, or with tuning samples alone,
         the earlier half tunes and the later one certifies.
     max_loss : float
-        Percentage points of accuracy below the last model's.
+        Percentage points of the metric below the last model's.
     max_harm : float, optional
-        In its place, and stricter: points of samples that only the last model has right. With
-        groups it must be given.
+        In its place, and stricter: points of samples that only the last model has right, or of what
+        they lose in the metric where nothing that others gain counts. With groups it must be given.
     delta : float
         Probability with which the certificate may be wrong.
     seed : int
@@ -238,82 +153,99 @@ def certify(
     """
     of: Measure = "loss" if max_harm is None else "harm"
     goals = Goals(max_loss=max_loss, max_harm=0.5 if max_harm is None else max_harm, delta=delta,
-                  settings_per_chain=settings_per_chain, longest_chain=longest_chain)  # fmt: skip
+                  settings_per_chain=settings_per_chain, longest_chain=longest_chain,
+                  metric=metric, cost_matrix=cost_matrix, pos_label=pos_label,
+                  max_class_loss=max_class_loss)  # fmt: skip
     if groups is not None and of == "loss":
         raise EcoError(
             "max_harm must be a number where samples come in groups: for groups only harm can be "
             "certified, not max_loss; got None"
         )
     columns = columns_of(costs, confidence, correct, probabilities, y, split, groups, time)
-    parts = divide(checked(columns, signal), ("tuning", "certification"), (0.5, 0.5), seed)
-    points = frontier(parts["tuning"].outcomes.unharmed(), settings_per_chain, longest_chain)
-    return certified(of, points, parts["tuning"].outcomes, parts["certification"], goals)
+    samples = checked(columns, signal)
+    chosen = goals.metric_of(samples.classes)
+    refuse_uncertifiable(chosen, max_class_loss, samples.groups is not None)
+    parts = divide(samples, ("tuning", "certification"), (0.5, 0.5), seed)
+    tuning = parts["tuning"].outcomes
+    points = from_safe_to_cheap(tuning, chosen, settings_per_chain, longest_chain, max_class_loss)
+    return certified(of, points, tuning, parts["certification"], goals, chosen, samples.classes)
 
 
-def tuned(outcomes: Outcomes, points: Sequence[OperatingPoint], goals: Goals) -> Tuned:
+def searched(outcomes: Outcomes, goals: Goals, metric: Metric) -> list[OperatingPoint]:
+    """The frontier of a metric, within the limit on each class if there is one."""
+    return frontier(
+        outcomes, metric, goals.settings_per_chain, goals.longest_chain, goals.max_class_loss,
+        goals.margin_se, goals.limit / 100,
+    )  # fmt: skip
+
+
+def tuned(
+    outcomes: Outcomes, points: Sequence[OperatingPoint], goals: Goals, metric: Metric
+) -> Tuned:
     """The point of a frontier that meets the target on the samples it was found on."""
-    last = evaluate(always(outcomes.pool[-1]), outcomes)
+    last = metric.evaluate(always(outcomes.pool[-1]), outcomes)
     target: Literal["max_accuracy_loss", "energy_budget"] = "energy_budget"
     if goals.cost_budget is None:
         target = "max_accuracy_loss"
     try:
         point = for_target(
-            with_last(points, last), target, goals.max_accuracy_loss, goals.cost_budget or 1.0,
+            with_last(points, last), target, goals.limit, goals.cost_budget or 1.0,
             last.accuracy, last.energy_j, goals.margin_se,
         )  # fmt: skip
     except TargetError as error:
+        within = ""
+        if goals.max_class_loss is not None:
+            within = f" that loses at most {goals.max_class_loss:g} points in every class"
         raise TargetError(
-            f"no cascade is within a budget of {goals.cost_budget} of the last model's cost; the "
-            f"least that can be met is {error.attainable:.4f}",
+            f"no cascade{within} is within a budget of {goals.cost_budget} of the last model's "
+            f"cost; the least that can be met is {error.attainable:.4f}",
             "Raise the budget.",
             target="cost_budget",
             attainable=error.attainable,
         ) from None
+    accuracy = evaluate(point.strategy, outcomes).accuracy
     return Tuned(
-        **_found(point, outcomes, points),
-        accuracy=point.accuracy,
-        accuracy_loss_points=100 * (last.accuracy - point.accuracy),
+        **figures(point, outcomes, points),
+        accuracy=accuracy,
+        accuracy_loss_points=100 * (outcomes.reference_accuracy - accuracy),
+        metric=metric.name,
+        metric_value=point.accuracy,
+        metric_loss_points=100 * (last.accuracy - point.accuracy),
     )
 
 
 def certified(
     of: Measure,
-    harm_frontier: Sequence[OperatingPoint],
+    ordered: Sequence[OperatingPoint],
     tuning: Outcomes,
     certification: Part,
     goals: Goals,
+    metric: Metric,
+    classes: Sequence[str],
 ) -> Certified:
-    """The cheapest cascade of a frontier of harm that is certified for its loss or its harm."""
-    ordered = safe_to_cheap(harm_frontier, tuning.unharmed())
+    """The cheapest of some cascades, from safe to cheap, that is certified for loss or harm."""
     outcomes, groups = certification.outcomes, certification.groups
     n = len(outcomes) if groups is None else len(np.unique(groups))
     max_points = goals.max_loss if of == "loss" else goals.max_harm
-    bound, risks = np.array([max_points / 100]), list[float]()
-    n_harmed, n_gained = list[float](), list[int]()
-    for point in ordered:
-        changes = differences(point.strategy, outcomes)
-        n_harmed.append(float(losses(changes < 0, groups).sum()))
-        n_gained.append(int((changes > 0).sum()))
-        risks.append((n_harmed[-1] - (n_gained[-1] if of == "loss" else 0)) / n)
-        if risks[-1] > bound[0]:  # testing stops here at the latest
-            break
-    if groups is None:
-        up_to = certified_up_to(
-            of, np.array(n_harmed, int), np.array(n_gained), n, bound, goals.delta
-        )
-    else:
-        up_to = harm_certified_up_to(np.array(n_harmed), n, bound, goals.delta, binary=False)
-    count = int(up_to[0])
+    limits = Limits(max_points, goals.delta, goals.max_class_loss)
+    if not goals.is_accuracy or goals.max_class_loss is not None:
+        occur = np.union1d(tuning.y, outcomes.y).tolist()
+        names = {label: classes[label] for label in occur}
+        if (error := shortage(metric, outcomes.y, names, f"max_{of}", limits)) is not None:
+            raise error
+    count, risks = settings_certified(of, metric, ordered, tuning, outcomes, limits, groups)
     if not count:
         raise _not_certified(of, max_points, goals.delta, n, groups is not None)
     return Certified(
-        **_found(ordered[count - 1], tuning, ordered[:count]),
+        **figures(ordered[count - 1], tuning, ordered[:count]),
         of=of,
         max_points=max_points,
         delta=goals.delta,
-        on_certification=risks[count - 1],
+        on_certification=risks[-1],
         n_samples=n,
         settings_certified=count,
+        metric=metric.name,
+        max_class_loss=goals.max_class_loss,
     )
 
 
@@ -331,16 +263,3 @@ def _not_certified(
         target=f"max_{of}",
         attainable=attainable,
     )
-
-
-def _found(
-    point: OperatingPoint, outcomes: Outcomes, points: Sequence[OperatingPoint]
-) -> dict[str, Any]:
-    return {
-        "models": point.strategy.models,
-        "thresholds": point.strategy.thresholds,
-        "cost": point.energy_j,
-        "cost_share": point.energy_j / float(outcomes.energy_j[-1]),
-        "costs": dict(zip(outcomes.pool, outcomes.energy_j.tolist(), strict=True)),
-        "frontier": tuple(points),
-    }

@@ -13,16 +13,20 @@ from eco.evaluation.comparison import (
     point_rows,
     share_rows,
 )
-from eco.evaluation.frontier import FrontierEvaluation, evaluate_frontier
+from eco.evaluation.frontier import Z_95, FrontierEvaluation, evaluate_frontier
 from eco.evaluation.scoring import misordered_pairs
 from eco.predictions.division import Part, sizes
-from eco.predictions.search import Certified, Goals, Tuned, certified, tuned
+from eco.predictions.found import Certified, Tuned
+from eco.predictions.goals import Goals
+from eco.predictions.search import certified, searched, tuned
 from eco.strategies.baselines import RULES
+from eco.strategies.bounded import from_safe_to_cheap, refuse_uncertifiable
 from eco.strategies.certification import MEASURES, Measure
 from eco.strategies.decisions import decide
-from eco.strategies.names import CERTIFIED, OTHER_CERTIFIED
+from eco.strategies.metrics import Metric, class_losses
+from eco.strategies.names import CERTIFIED, OTHER_CERTIFIED, TUNED
 from eco.strategies.outcomes import Outcomes
-from eco.strategies.strategy import OperatingPoint, Strategy
+from eco.strategies.strategy import OperatingPoint, Strategy, always
 from eco.strategies.tuning import frontier, undominated
 
 #: Models of the largest pool that votes: there are twice as many chains for each more.
@@ -36,11 +40,12 @@ class Study:
     """What was found on the tuning samples, certified, and scored on the test samples."""
 
     goals: Goals
+    metric: Metric
     unit: str  #: Of costs.
     n_samples: Mapping[str, int]
     test: Outcomes
     reference_accuracy: float  #: Of the last model on the tuning samples.
-    frontier: Sequence[OperatingPoint]
+    frontier: Sequence[OperatingPoint]  #: Of accuracy.
     tuned: Tuned
     #: By name, ``certified`` of what was asked for first.
     certified: Mapping[str, Certified | TargetError]
@@ -50,6 +55,7 @@ class Study:
     #: Cost on the test samples, where it differs from sample to sample.
     realised: Mapping[str, Mapping[str, float]]
     misordered: Sequence[tuple[str, str]]  #: Neighbours in the pool of which the first costs more.
+    by_metric: Rows  #: Of models and cascades, where not accuracy alone counts.
 
     @property
     def strategies(self) -> Rows:
@@ -79,6 +85,7 @@ def run(
 ) -> Study:
     """Tune, certify and score on the parts; `classes` are empty if unknown."""
     tuning, test = parts["tuning"].outcomes, parts["test"].outcomes
+    metric, is_plain = goals.metric_of(classes), goals.is_accuracy and goals.max_class_loss is None
     progress("searching the frontier")
     points = {"accuracy": frontier(tuning, goals.settings_per_chain, goals.longest_chain)}
     # Voting takes labels, which aren't known for all predictions, and tries every chain.
@@ -87,10 +94,11 @@ def run(
     points |= {name: rule(tuning) for name, rule in rules.items()}
     others = [point for name in rules if name != "agreement voting" for point in points[name]]
     points["accuracy"] = undominated([*points["accuracy"], *others])
-    found = tuned(tuning, points["accuracy"], goals)
+    candidates = points["accuracy"] if is_plain else searched(tuning, goals, metric)
+    found = tuned(tuning, candidates, goals, metric)
     progress("certifying")
-    certificates = _certified(tuning, parts["certification"], goals)
-    strategies = {"tuned": found.strategy} | {
+    certificates = _certified(tuning, parts["certification"], goals, metric, classes)
+    strategies = {TUNED: found.strategy} | {
         name: each.strategy for name, each in certificates.items() if isinstance(each, Certified)
     }
     progress("scoring on the test samples")
@@ -100,6 +108,7 @@ def run(
     )  # fmt: skip
     return Study(
         goals=goals,
+        metric=metric,
         unit=unit,
         n_samples=sizes(parts),
         test=test,
@@ -112,23 +121,51 @@ def run(
         evaluation=evaluation,
         realised=_realised(parts["test"], strategies),
         misordered=misordered_pairs(test.energy_j, test.pool),
+        by_metric=[] if is_plain else _by_metric(strategies, test, metric, classes),
     )
 
 
 def _certified(
-    tuning: Outcomes, certification: Part, goals: Goals
+    tuning: Outcomes, certification: Part, goals: Goals, metric: Metric, classes: Sequence[str]
 ) -> dict[str, Certified | TargetError]:
     """Certificates of the loss and of the harm, by name; of groups only harm can be certified."""
-    points = frontier(tuning.unharmed(), goals.settings_per_chain, goals.longest_chain)
+    try:
+        refuse_uncertifiable(metric, goals.max_class_loss, certification.groups is not None)
+    except TargetError as error:
+        return {CERTIFIED: error}
+    points = from_safe_to_cheap(
+        tuning, metric, goals.settings_per_chain, goals.longest_chain, goals.max_class_loss
+    )
     measures: tuple[Measure, ...] = MEASURES if certification.groups is None else ("harm",)
     certificates: dict[str, Certified | TargetError] = {}
     for of in measures:
         name = OTHER_CERTIFIED[of] if certificates else CERTIFIED
         try:
-            certificates[name] = certified(of, points, tuning, certification, goals)
+            certificates[name] = certified(
+                of, points, tuning, certification, goals, metric, classes
+            )
         except TargetError as error:
             certificates[name] = error
     return certificates
+
+
+def _by_metric(
+    found: Mapping[str, Strategy], test: Outcomes, metric: Metric, classes: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Figures in the metric, and of the class that loses most, of models and of what was found."""
+    compared = [("model", model, always(model)) for model in test.pool]
+    compared += [("cascade", *item) for item in found.items()]
+    reference, rows = metric.evaluate(always(test.pool[-1]), test).accuracy, []
+    for family, name, strategy in compared:
+        point = metric.evaluate(strategy, test)
+        loss, half_width = 100 * (reference - point.accuracy), 100 * Z_95 * point.accuracy_se
+        labels, losses, _ = class_losses(strategy, test)
+        row = {"strategy": family, "name": name, "value": point.accuracy, "loss_points": loss}
+        row |= {"loss_points_low": loss - half_width, "loss_points_high": loss + half_width}
+        most = int(losses.argmax())
+        row |= {"class": classes[labels[most]], "class_loss_points": 100 * float(losses[most])}
+        rows.append(row)
+    return rows
 
 
 def _realised(test: Part, strategies: Mapping[str, Strategy]) -> dict[str, dict[str, float]]:
@@ -156,7 +193,11 @@ def metrics(study: Study) -> dict[str, Any]:
             realised = study.realised.get(row.name, {})
             found[row.name] = row.strategy.to_json() | dict(found[row.name])
             found[row.name] |= {f"realised_{key}": value for key, value in realised.items()}
-    keys = ("of", "max_points", "delta", "on_certification", "n_samples", "settings_certified")
+    for each in study.by_metric:
+        of = models if each["strategy"] == "model" else found
+        of[each["name"]] = dict(of[each["name"]]) | _figures(each, study.metric.name)
+    keys = ["of", "max_points", "delta", "on_certification", "n_samples", "settings_certified"]
+    keys += ["metric", "max_class_loss"] if study.by_metric else []
     certificates = {
         name: {key: getattr(each, key) for key in keys}
         if isinstance(each, Certified)
@@ -175,6 +216,13 @@ def metrics(study: Study) -> dict[str, Any]:
     )
 
 
+def _figures(row: Mapping[str, Any], metric: str) -> dict[str, Any]:
+    """Figures of a row of `Study.by_metric` in the words of the metric."""
+    lost = {"class": row["class"], "loss_points": row["class_loss_points"]}
+    losses = {f"{metric}_{key}": row[key] for key in row if key.startswith("loss_points")}
+    return {metric: row["value"]} | losses | {"most_lost_class": lost}
+
+
 _ABOUT = ("strategy", "name", "label", "share", "accuracy_on_share")
 
 
@@ -182,7 +230,9 @@ def in_costs(value: Any) -> Any:
     """Rows whose energies, in J elsewhere, are costs in any one unit."""
     if isinstance(value, Mapping):
         return {
-            key.replace("energy_j", "cost").replace("energy", "cost"): in_costs(inner)
+            key.replace("energy_se_j", "cost_se")
+            .replace("energy_j", "cost")
+            .replace("energy", "cost"): in_costs(inner)
             for key, inner in value.items()
             if not (key == "worst_class" and inner["class"] == "all")
         }

@@ -13,6 +13,7 @@ from eco.report import charts, explorer, html
 from eco.report.rows import Rows, strategy_of
 from eco.report.style import STYLE, model_colours, spaced
 from eco.report.tables import figure, labelled, with_interval
+from eco.strategies.strategy import OperatingPoint
 
 #: Test samples in the explorer; of more, so many are drawn.
 EXPLORED = 100_000
@@ -27,12 +28,17 @@ def contents(study: Study, about: dict[str, Any]) -> Iterator[tuple[str, bytes]]
     pool = study.test.pool
     made = (
         _json(about | metrics(study)),
-        _json([in_costs(point.to_json()) for point in study.frontier]),
+        _json([in_costs(_point(point, study.tuned.metric)) for point in study.tuned.frontier]),
         charts.draw("accuracy_energy", study.points, pool, cost="cost"),
         charts.draw("shares", study.shares, pool),
         render(study, about),
     )
     yield from zip(FILES, made, strict=True)
+
+
+def _point(point: OperatingPoint, metric: str) -> dict[str, Any]:
+    """A point of the frontier of a metric, as JSON values."""
+    return {key.replace("accuracy", metric): value for key, value in point.to_json().items()}
 
 
 def _json(value: Any) -> bytes:
@@ -61,6 +67,7 @@ def render(study: Study, about: dict[str, Any]) -> bytes:
         certified={row["name"]: row for row in study.strategies if row["name"] in study.certified},
         compared=compared(study, [*study.models, *study.oracles, *study.strategies]),
         realised=realised(study),
+        by_metric=by_metric(study),
         **html.assets(data | {"style": STYLE | {"models": model_colours(pool)}}),
     )  # fmt: skip
     return page.encode()
@@ -80,6 +87,20 @@ def compared(study: Study, rows: Rows) -> pd.DataFrame:
             else "",
         }
         for label, row in labelled(rows)
+    )
+
+
+def by_metric(study: Study) -> pd.DataFrame:
+    """Models and cascades in the metric, and the class of which each loses most."""
+    return pd.DataFrame(
+        {
+            "strategy": label,
+            study.metric.words: figure(row, "value", ".2%"),
+            "points lost": with_interval(row, "loss_points", ".2f"),
+            "class that loses most": row["class"],
+            "points it loses": figure(row, "class_loss_points", ".2f"),
+        }
+        for label, row in labelled(study.by_metric)
     )
 
 

@@ -40,7 +40,8 @@ class Outcomes:
     y: Array  #: (n_samples,) true labels.
     labels: Array  #: (n_samples, n_models) predicted labels.
     confidence: Array  #: (n_samples, n_models) in [0, 1].
-    correct: Array  #: (n_samples, n_models) bool.
+    #: (n_samples, n_models) bool; gains in its place, float: see `eco.strategies.metrics`.
+    correct: Array
     energy_j: Array  #: (n_models,) J per sample of each model alone.
     readings: Readings | None = None  #: Those behind `energy_j`.
     #: By name of the router's model.
@@ -96,6 +97,10 @@ class Outcomes:
     def unharmed(self) -> Self:
         """The same outcomes, where an answer is correct unless it does harm.
 
-        An answer does harm if it is wrong and that of the last model is correct.
+        An answer does harm if it is wrong and that of the last model is correct; a gain, by how
+        much it lies below that of the last model.
         """
-        return replace(self, correct=self.correct | ~self.correct[:, -1:])
+        gain, last = self.correct, self.correct[:, -1:]
+        return replace(
+            self, correct=gain | ~last if gain.dtype == bool else 1 - (last - gain).clip(0)
+        )

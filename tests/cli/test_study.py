@@ -50,6 +50,45 @@ def test_a_file_becomes_a_folder_of_results(file):
     assert contents(folder) == before
 
 
+@pytest.mark.slow
+def test_results_say_which_metric_they_are_of(tmp_path):
+    path = tmp_path / "labelled.csv"
+    wide("probabilities", n_samples=600).to_csv(path, index=False)
+    options = ("--max-class-loss", 20, "--max-loss", 12, "--max-harm", 12)
+    text = eco("study", path, "--metric", "balanced_accuracy", *options).stdout
+    assert re.search(
+        r"balanced accuracy \d+\.\d+%, .* of the accuracy in class (cat|dog|emu)", text
+    )
+    folder = path.with_name("labelled-study")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert (metrics["metric"], metrics["max_class_loss"]) == ("balanced_accuracy", 20)
+    assert "max_accuracy_loss" not in metrics
+    frontier = json.loads((folder / "frontier.json").read_text())
+    assert {"balanced_accuracy", "cost"} < set(frontier[0])
+    assert "accuracy" not in frontier[0]
+    page = (folder / "report.html").read_text()
+    assert "points of balanced accuracy and lose at most 20 points of accuracy in any class" in page
+    assert "class that loses most" in page
+
+
+@pytest.mark.slow
+def test_a_cost_matrix_is_read_from_a_table(tmp_path):
+    path, matrix = tmp_path / "labelled.csv", tmp_path / "costs.csv"
+    wide("probabilities", n_samples=300).to_csv(path, index=False)
+    matrix.write_text(",cat,dog\ncat,0,1\ndog,2,0\n")
+    assert "cat, dog, emu; got none for emu" in refused("study", path, "--cost-matrix", matrix)
+    matrix.write_text(",emu,cat,dog\ncat,1,0,1\ndog,9,2,0\nemu,0,3,3\n")
+    text = eco("study", path, "--cost-matrix", matrix).stdout
+    assert "1 - mean cost" in text
+    metrics = json.loads((path.with_name("labelled-study") / "metrics.json").read_text())
+    assert metrics["metric"] == "cost_matrix"
+    assert metrics["cost_matrix"]["dog"] == {"emu": 9, "cat": 2, "dog": 0}
+    assert 0 < metrics["tuned"]["cost_matrix"] <= 1
+    message = refused("study", path, "--cost-matrix", matrix, "--metric", "f1_macro")
+    assert "there must be either a metric or a cost_matrix; got 'f1_macro'" in message
+    assert "must be a table as .csv" in refused("study", path, "--cost-matrix", tmp_path)
+
+
 def test_nothing_of_others_is_replaced(file, tmp_path):
     mine = tmp_path / "mine"
     mine.mkdir()
@@ -108,6 +147,9 @@ def test_it_takes_no_package_of_the_workflow(file):
         (("--cost-budget", 1.2), "cost_budget must be a share of the last model's cost"),
         (("--cost-budget", 0.1, "--max-accuracy-loss", 1.0), "Give either --max-accuracy-loss or"),
         (("--cost-budget", 0.001), "the least that can be met is 0.05"),
+        (("--metric", "f1_macro"), "the metric f1_macro takes labels: there must be probabilities"),
+        (("--max-metric-loss", 2), "max_metric_loss doesn't count with metric 'accuracy'; got 2."),
+        (("--metric", "f1", "--max-accuracy-loss", 2), "Give max_metric_loss"),
         (("--cost", "small=1"), "models: must be two at least; got small"),
     ],
 )

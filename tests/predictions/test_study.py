@@ -8,7 +8,8 @@ import pytest
 from eco.errors import TargetError
 from eco.predictions.columns import Columns, checked
 from eco.predictions.division import SPLITS, divide
-from eco.predictions.search import Goals, tune
+from eco.predictions.goals import Goals
+from eco.predictions.search import tune
 from eco.predictions.study import metrics, run
 from eco.strategies.decisions import decide
 from tests.predictions.pools import CLASSES, COSTS, MODELS, confidence_and_correct, probabilities

@@ -10,7 +10,7 @@ import pytest
 
 from eco.predictions.columns import Columns, checked
 from eco.predictions.division import SPLITS, divide
-from eco.predictions.search import Goals
+from eco.predictions.goals import Goals
 from eco.predictions.study import run
 from eco.report import predictions
 from eco.strategies.strategy import Strategy
