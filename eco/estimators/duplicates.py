@@ -116,4 +116,5 @@ def _n_possible(X: Any) -> float:
     """How many different rows the values of each column make possible."""
     if sparse.issparse(X):
         return np.inf
-    return float(np.prod([len(np.unique(column)) for column in X.T], dtype=float))
+    with np.errstate(over="ignore"):  # more than a float holds are enough
+        return float(np.prod([len(np.unique(column)) for column in X.T], dtype=float))

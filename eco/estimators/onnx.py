@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import indexable
 
 from eco.errors import EcoError, FileError, ModelError, shortened
 from eco.estimators import validation
@@ -104,6 +105,7 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"X must hold samples, row by row; got {type(X).__name__}. Give a DataFrame, or "
                 "preprocess, a function from samples to such a mapping."
             )
+        (X,) = indexable(X)
         require_samples(X)
         p = in_calls(self._probabilities, str(self.path), Samples(X), None, self.batch_size)
         return p[:, self._graph.order]

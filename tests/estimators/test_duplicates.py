@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -63,6 +65,12 @@ def test_copies_are_found_in_whatever_holds_samples():
     rows = sparse.random_array((150, 300), density=0.03, rng=0, format="csr")
     assert share(sparse.vstack([rows] * 3).tocsr()) > 0.5
     assert share([text(i) + " indeed" * (i % 2) for i in range(100)] * 4) > 0.5
+
+
+def test_many_columns_are_no_overflow():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert share(RANDOM.integers(0, 256, (300, 20, 20), np.uint8)) < SHARE
 
 
 def test_what_cannot_be_compared_is_no_fault():

@@ -184,8 +184,9 @@ class TestWhatTheGraphTakes:
         kinds += ["f2", "f4", "f8"] if np.dtype(dtype).kind == "f" else []
         for kind in kinds:
             assert model.predict_proba(np.array(whole, kind)).tolist() == whole
+        model.set_params(batch_size=1)
         assert model.predict_proba(pd.DataFrame(np.array(whole, dtype))).tolist() == whole
-        assert model.predict_proba(sparse.csr_array(np.array(whole, bool))).tolist() == whole
+        assert model.predict_proba(sparse.coo_array(np.array(whole, bool))).tolist() == whole
 
     @pytest.mark.parametrize(
         ("dtype", "values"),
