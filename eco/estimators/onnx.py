@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -35,9 +35,10 @@ NOT_BY_CHANCE = 10
 class OnnxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A classifier that is an ONNX file, fitted elsewhere.
 
-    It has no ``fit``: in `CascadeClassifier` and `RoutingClassifier` set ``prefit=True``. The file
-    is read and checked when it is first needed. A clone and a pickle hold its path, and read it
-    again. Of no other file anything is read, so the weights must be in this one.
+    In `CascadeClassifier` and `RoutingClassifier` set ``prefit=True`` or, beside models that aren't
+    fitted, freeze it: `sklearn.frozen.FrozenEstimator`. The file is read and checked when it is
+    first needed. A clone and a pickle hold its path, and read it again. Of no other file anything
+    is read, so the weights must be in this one.
 
     Parameters
     ----------
@@ -93,6 +94,17 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     batch_size: int = 256
     threads: int = 1
 
+    def fit(self, X: Any, y: Any) -> Self:  # noqa: ARG002
+        """Nothing is fitted: a ValueError says which labels of `y` the graph doesn't know."""
+        known = self.classes_.tolist()
+        unknown = [label for label in np.unique(y).tolist() if label not in known]
+        if unknown:
+            raise ValueError(
+                f"y must hold labels that {self.path} knows, {shortened(known)}; got "
+                f"{shortened(unknown)}. Give classes; in a pool set prefit=True, or freeze it."
+            )
+        return self
+
     def predict_proba(self, X: Any) -> Array:
         """Probabilities of the classes, (n_samples, n_classes), float32 or finer.
 
@@ -132,7 +144,7 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         before, graph = self.__dict__.get("_loaded", ([None] * len(now), None))
         if graph is None or any(a is not b for a, b in zip(before, now, strict=True)):
             self._check_parameters()
-            graph = _load(Path(self.path), self.output_name, self.classes, self.threads)
+            graph = _load(Path(self.path), self.output_name, self.classes, int(self.threads))
             self._loaded = now, graph
         return graph
 
@@ -277,13 +289,14 @@ def _softmax(logits: Array) -> Array:
     """Probabilities of logits, (n_samples, n_classes); a ModelError if they are that already."""
     if logits.dtype.kind != "f":
         return logits
+    logits = logits.astype(np.promote_types(logits.dtype, np.float32))
     sums = logits.sum(axis=1)
     if len(sums) >= NOT_BY_CHANCE and (logits >= 0).all() and (abs(sums - 1) < TOLERANCE).all():
         raise ModelError("gives probabilities, no logits", "Set output='probabilities'.")
     if logits.shape[1] == 1:
         logits = np.hstack([np.zeros_like(logits), logits])
     with np.errstate(invalid="ignore"):  # infinite ones become NaN, which is refused
-        return softmax(logits.astype(np.promote_types(logits.dtype, np.float32)), axis=1)
+        return softmax(logits, axis=1)
 
 
 def _converted(values: Any, dtype: np.dtype[Any], expected: str) -> Array:

@@ -14,6 +14,7 @@ from scipy.special import expit, softmax
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.base import clone, is_classifier
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_digits, load_iris
 from sklearn.frozen import FrozenEstimator
@@ -384,6 +385,9 @@ class TestConventions:
         assert model.predict_proba(LOGITS) == pytest.approx(PROBABILITIES)
         assert model.predict(LOGITS[1:]).tolist() == ["x", "y"]
         assert model.score(LOGITS[1:], ["x", "x"]) == 0.5
+        assert model.fit(LOGITS, ["x", "y", "x"]) is model
+        with pytest.raises(ValueError, match=r"labels that .* knows, \['x', 'y'\]; got \['z'\]"):
+            model.fit(LOGITS, ["x", "y", "z"])
 
     @pytest.mark.parametrize(
         ("params", "message"),
@@ -467,10 +471,21 @@ class TestInAPool:
         cascade.fit(X[600:], words[y[600:]])
         assert set(cascade.predict(X)) == set(words)
 
-    def test_without_prefit_it_says_so(self, models):
+    def test_beside_models_that_are_fitted_first(self, models):
         X, y = load_digits(return_X_y=True)
-        with pytest.raises(ValueError, match=r"'small' must be .* fit .* Set prefit=True"):
-            CascadeClassifier(models).fit(X, y)
+        words = np.array([f"digit {i}" for i in range(10)])
+        light = models[0][1].set_params(classes=words)
+        pool = [("light", FrozenEstimator(light)), ("heavy", DecisionTreeClassifier())]
+        cascade = CascadeClassifier(pool, [0.9, 0.0], energies=[1.0, 9.0]).fit(X, words[y])
+        assert set(cascade.predict(X)) == set(words)
+        pool[0] = ("light", light)
+        with pytest.raises(ValueError, match=r"y must hold labels .*digit 0.*prefit=True, or fre"):
+            CascadeClassifier(pool).fit(X, words[y])
+
+    def test_it_is_calibrated_as_it_is(self, models):
+        X, y = load_digits(return_X_y=True)
+        calibrated = CalibratedClassifierCV(FrozenEstimator(models[1][1])).fit(X[600:], y[600:])
+        assert calibrated.score(X[600:], y[600:]) > 0.8
 
     def test_a_bad_file_is_named_when_the_pool_is_fitted(self, models, tmp_path):
         X, y = load_digits(return_X_y=True)
