@@ -1,16 +1,19 @@
 """Choose, for each prediction, the cheapest classifier that is good enough.
 
-`CascadeClassifier` and `RoutingClassifier` take classifiers, `tune` and `certify` predictions. All
-are imported when first used, so that a command of the study doesn't load scikit-learn.
+`CascadeClassifier` and `RoutingClassifier` take classifiers, `OnnxClassifier` is one; `tune`
+and `certify` take predictions. All are imported when first used, so that a command of the study
+doesn't load scikit-learn.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from eco.estimators import CascadeClassifier, RoutingClassifier
+    from eco.estimators import CascadeClassifier, OnnxClassifier, RoutingClassifier
     from eco.predictions.search import certify, tune
 
-__all__ = ["CascadeClassifier", "RoutingClassifier", "__version__", "certify", "tune"]
+__all__ = [
+    "CascadeClassifier", "OnnxClassifier", "RoutingClassifier", "__version__", "certify", "tune",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

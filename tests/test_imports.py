@@ -58,5 +58,5 @@ def test_an_import_loads_only_what_it_needs(statement, libraries):
 
 
 def test_the_classifiers_load_no_package_of_an_extra():
-    loaded = loaded_by("from eco import CascadeClassifier, RoutingClassifier")
+    loaded = loaded_by("from eco import CascadeClassifier, OnnxClassifier, RoutingClassifier")
     assert loaded <= {"pandas", "scipy", "sklearn"}

@@ -101,10 +101,12 @@ def estimators(owner: Any, fewest: int, methods: Sequence[str], reserved: set[st
     require(owner, "estimators", unique and "__" not in " ".join(names), expected)
     for name, model in pairs:
         if not has_methods(model, methods):
+            remedy = "CalibratedClassifierCV gives one without probabilities a predict_proba."
+            if has_methods(model, ["predict_proba"]):
+                remedy = "Set prefit=True if it and the others are fitted."
             raise ValueError(
                 f"estimators: {name!r} must be a classifier with {' and '.join(methods)}; got "
-                f"{model!r}. CalibratedClassifierCV gives one without probabilities a "
-                "predict_proba."
+                f"{model!r}. {remedy}"
             )
 
 

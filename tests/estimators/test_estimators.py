@@ -639,6 +639,8 @@ class TestModelsFittedBeforehand:
         y = ["minus", "plus", "plus"]
         cascade = CascadeClassifier([("sign", Sign())], [0.0], energies=[1.0], prefit=True)
         assert clone(cascade).fit(X, y).predict(X).tolist() == y
+        with pytest.raises(ValueError, match=r"with fit and predict_proba; .*Set prefit=True"):
+            cascade.set_params(prefit=False).fit(X, y)
 
     def test_classes_that_are_not_held_out_are_named(self):
         X, y = digits()[1]
