@@ -8,6 +8,7 @@ from setuptools.command.build_py import build_py
 
 #: What a study of one's own starts from; MANIFEST.in names the same for the source distribution.
 STUDY = (
+    ".dvc/.gitignore",
     ".dvc/config",
     ".dvc/plots",
     ".dvcignore",

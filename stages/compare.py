@@ -1,5 +1,6 @@
 """Put every model and every strategy side by side: metrics, plot rows and pictures."""
 
+from eco.commands import command
 from eco.energy.machine import machine
 from eco.errors import reported
 from eco.evaluation.comparison import compare
@@ -33,7 +34,7 @@ def main() -> None:
     print(f"energies that can't be told apart: {ties}")
     if measured_on != machine():
         print(f"NOTE: energies were measured on {measured_on}")
-        print(f"      this is {machine()}; to measure here: make measure")
+        print(f"      this is {machine()}; to measure here: {command('measure')}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -126,6 +127,7 @@ def build(folder):
     """Write the settings of the repository, and files for them; return the settings."""
     with contextlib.chdir(folder):
         shutil.copy(REPOSITORY / "params.yaml", folder)
+        Path("dvc.lock").touch()
         settings = params.load()
         pool, size = settings.pool, settings.energy.batch_size
         save_models(settings, np.random.default_rng(0))

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.slow
 
 #: What a build reads beside the package; what `eco init` copies.
 BUILD = ("MANIFEST.in", "pyproject.toml", "setup.py", "README.md", "LICENSE")
-STUDY = ("dvc.yaml", "params.yaml", "stages", ".dvc/plots", ".dvc/config", ".dvcignore",
-         ".gitignore", "data/.gitignore", "models/.gitignore")  # fmt: skip
+STUDY = ("dvc.yaml", "params.yaml", "stages", ".dvc/plots", ".dvc/config", ".dvc/.gitignore",
+         ".dvcignore", ".gitignore", "data/.gitignore", "models/.gitignore")  # fmt: skip
 
 FIT = """
 import pickle

@@ -24,7 +24,7 @@ DEAR = {"fetch", "sample", "train", "teach", "quantize", "calibrate", "predict",
 CHEAP = set(STAGES) - DEAR
 #: Code that reads settings and files, declares types or names the machine: it decides no result
 #: of a dear stage. eco.workflow is, too, but for what these stages take from it:
-PLUMBING = {"eco.atomic", "eco.errors", "eco.processes", "eco.models.settings",
+PLUMBING = {"eco.atomic", "eco.commands", "eco.errors", "eco.processes", "eco.models.settings",
             "eco.energy.machine", "eco.strategies.strategy", "eco.strategies.outcomes",
             "eco.strategies.decisions"}  # fmt: skip
 DECIDING = {

@@ -81,9 +81,11 @@ def _prepare_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
+@click.version_option(package_name="ecoinference")
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Answer each image with the cheapest classifier that is good enough, and say what it cost.
 
-    Run it from the top of the repository; `eco study` runs anywhere. COMMAND --help has examples.
+    Run it from the top of a study; `eco study` and `eco init` run anywhere. COMMAND --help has
+    examples.
     """

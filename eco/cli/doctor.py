@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import click
 
+from eco.commands import command
 from eco.energy.machine import machine, origin
 from eco.errors import FileError, TargetError
 from eco.evaluation.classes import vanished_classes
@@ -69,7 +70,7 @@ def _energy_findings(settings: params.Params) -> Iterator[str]:
         path, energy = file.path(), file.load()
         date, mode = (energy.provenance.get(k) for k in ("measured_on", "mode"))
         where = origin(energy.provenance)
-        advice = "" if where == "this machine" else f"; this is {this}: make measure"
+        advice = "" if where == "this machine" else f"; this is {this}: {command('measure')}"
         yield f"{path}: measured on {date}, mode {mode}, on {where}{advice}"
         flagged = [row for row in energy.rows if row.flags]
         here = [f"{r.name} ({', '.join(r.flags)})" for r in flagged if r.batch_size == size]
@@ -88,10 +89,11 @@ def _file_findings(settings: params.Params) -> Iterator[str]:
     tracked += [files.ROUTER_MODEL.path(router=router) for router in files.ROUTERS]
     for model in settings.pool:
         tracked += [files.MODEL.path(model=model), files.PREDICTIONS.path(model=model)]
-    for paths, command in [(cached, "dvc checkout"), (tracked, "git checkout HEAD --")]:
+    for paths, bringing in [(cached, "dvc checkout"), (tracked, "git checkout HEAD --")]:
         if missing := [str(path) for path in paths if not path.exists()]:
-            bring = f"Bring them back: {command} {' '.join(missing)}"
-            yield f"missing: {', '.join(missing)}. {bring}; in a clone, make them: make repro"
+            bring = f"Bring them back: {bringing} {' '.join(missing)}"
+            make = f"in a clone, make them: {command('repro')}"
+            yield f"missing: {', '.join(missing)}. {bring}; {make}"
     if all(path.exists() for path in (*cached, *tracked)):
         yield f"all {len(cached) + len(tracked)} are there"
     yield "whether they are of the present code and settings: dvc status"

@@ -1,5 +1,6 @@
 """`eco init`: a study of one's own, which runs with the installed package."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -33,4 +34,4 @@ def init(folder: Path, data: str, models: str | None) -> None:
     new_study.write(folder, values)
     sizes = ", ".join(f"{len(split.y)} {name}" for name, split in splits.items())
     click.echo(f"{section['name']}: {len(classes)} classes; images: {sizes}")
-    click.echo(f"next: cd {folder} && dvc repro")
+    click.echo(f"next: cd {shlex.quote(str(folder))} && dvc repro")

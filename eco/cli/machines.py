@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eco.cli.show import aligned
+from eco.commands import command
 from eco.energy.machine import origin
 from eco.energy.measurement import Measurements
 from eco.errors import FileError, MeasurementError
@@ -118,7 +119,7 @@ def compare(
     for name, order in zip(names, orders, strict=True):
         yield f"  {name}: {', '.join(order)}"
     if len(names) == 1:
-        yield "One machine: name files of others, or measure on another one (make measure)."
+        yield f"One machine: name files of others, or measure on another one: {command('measure')}"
         return
     yield f"  {'the same ranking' if len(set(orders)) == 1 else 'the rankings differ'}"
     yield from _transferred(settings, names, energies_j, outcomes)

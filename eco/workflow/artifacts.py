@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from eco.atomic import replacing
+from eco.commands import command
 from eco.energy.measurement import Measurements
 from eco.errors import FileError, ModelError
 from eco.strategies.routing import ROUTERS
@@ -73,15 +74,17 @@ class Artifact(Generic[T]):
     def error(self, problem: str, **names: Any) -> FileError:
         """An error that names the file, what is wrong with it, and the way to have it again."""
         path, stage = self.path(**names), self.stage(**names)
+        if self.in_git and not path.exists() and not Path("dvc.lock").exists():
+            return FileError(f"{path} {problem}", "The study was not run yet: dvc repro")
         if self.in_git:
             remedy = (
                 f"Bring back the last committed one with: git checkout HEAD -- {path}; or make "
             )
             return FileError(f"{path} {problem}", f"{remedy}it anew: dvc repro -f -s {stage}")
         remedy = (
-            f"Make it with: dvc repro {stage}, or everything: make repro; or bring it back from "
+            f"Make it with: dvc repro {stage}, or everything: {command('repro')}; or bring it back "
         )
-        remedy += f"DVC's cache, which a fresh clone lacks: dvc checkout {path}"
+        remedy += f"from DVC's cache, which a fresh clone lacks: dvc checkout {path}"
         return FileError(f"{path} {problem}", remedy)
 
 

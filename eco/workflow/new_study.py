@@ -4,34 +4,36 @@ import os
 import re
 import shutil
 import subprocess
-import sys
+import unicodedata
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from eco.atomic import replacing_folder
+from eco.data.fetch import expanded
 from eco.errors import FileError, ParamsError, extra, shortened
+from eco.models.settings import NAME
 from eco.workflow import params
+from eco.workflow.sections import BUILT_IN_DATA
 
 with extra("workflow"):
     import yaml
 
-#: Data sets that need no path.
-KNOWN = ("digits", "fashion-mnist")
 #: Copied as they are, but for the pipeline and the settings.
 FILES = (
-    ".dvc/config", ".dvc/plots", ".dvcignore", ".gitignore", "data/.gitignore", "models/.gitignore",
-    "stages",
+    ".dvc/.gitignore", ".dvc/config", ".dvc/plots", ".dvcignore", ".gitignore", "data/.gitignore",
+    "models/.gitignore", "stages",
 )  # fmt: skip
 README = """# {name}
 
 What one prediction of each model costs in joules on {name}, and which cascades and routers save
 most of it: a study with EcoInference {version}.
 
-    dvc repro              # everything that isn't up to date
-    eco show               # every strategy, its accuracy and energy
-    plots/report.html      # the page
-    dvc exp run -S 'cascading.thresholds=[...]'   # one for each of cascading.active_models
+    dvc repro                            # everything that isn't up to date
+    eco show                             # every strategy, its accuracy and energy
+    plots/report.html                    # the page
+    git add -A && git commit -m Results  # then a threshold for each of cascading.active_models:
+    dvc exp run -S 'cascading.thresholds=[...]'
     dvc metrics diff
 
 Settings are in params.yaml, the pipeline is in dvc.yaml, and stages/ has a short script for each
@@ -43,7 +45,7 @@ PIPELINE = "# The study, stage by stage: data, models, energies, selectors, stra
 
 def check_folder(folder: Path) -> None:
     """Raise a `FileError` unless a new study may be written here."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if os.path.exists(folder) and (not folder.is_dir() or any(folder.iterdir())):  # noqa: PTH110
         problem = f"{shortened(folder)} must be a new or an empty folder; it holds something"
         raise FileError(problem, "Name another folder.")
 
@@ -63,17 +65,27 @@ def settings(folder: Path, data: str, models: str | None) -> dict[str, Any]:
     Raises
     ------
     ParamsError
-        If a model is unknown, or none or the same is named twice.
+        If data are none, a model is unknown, or none or the same is named twice.
     """
     values: dict[str, Any] = yaml.safe_load((_template() / "params.yaml").read_text())
-    if data in KNOWN:
+    if not data.strip():
+        raise ParamsError("--data must name a file, a folder, or a bundled data set; got nothing")
+    if data in BUILT_IN_DATA:
         values["data"] |= {"name": data, "path": ""}
     else:
-        name = re.sub(r"\W+", "-", Path(data).stem).strip("-_") or "data"
-        values["data"] |= {"name": name, "path": os.path.relpath(data, folder)}
+        path = os.path.realpath(expanded(data))
+        values["data"]["name"] = _name(Path(path))
+        values["data"]["path"] = os.path.relpath(path, os.path.realpath(folder))
     if models is not None:
         _choose(values, [name.strip() for name in models.split(",")])
     return values
+
+
+def _name(path: Path) -> str:
+    """A name for data of one's own, of the characters that settings take."""
+    ascii_only = unicodedata.normalize("NFKD", path.stem).encode("ascii", "ignore").decode()
+    name = re.sub(r"[^a-z0-9]+", "-", ascii_only.lower()).strip("-")[:NAME].strip("-") or "data"
+    return f"my-{name}" if name in BUILT_IN_DATA else name
 
 
 def _template() -> Path:
@@ -121,8 +133,7 @@ def write(folder: Path, values: dict[str, Any]) -> None:
         (new / "dvc.yaml").write_text(_pipeline((template / "dvc.yaml").read_text()))
         if _run(new, "git", "rev-parse", "--is-inside-work-tree", check=False):
             _run(new, "git", "init", "--quiet")
-        subdir = [] if (new / ".git").exists() else ["--subdir"]
-        _run(new, sys.executable, "-m", "dvc", "init", "--quiet", *subdir)
+        # All that `dvc init` does, but for adding files to what git commits next.
         for name in FILES:
             (new / name).parent.mkdir(exist_ok=True)
             if (template / name).is_dir():

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eco.commands import command
 from eco.energy.measurement import Measurements
 from eco.errors import FileError, MeasurementError
 from eco.strategies.confidence import correct
@@ -86,7 +87,7 @@ def check_comparable() -> None:
         raise FileError(
             f"{energy.path()} and {router_energy.path()} can't be added up: {key} is {models!r} "
             f"in the one and {routers!r} in the other",
-            "Measure both anew: make measure",
+            f"Measure both anew: {command('measure')}",
         )
 
 

@@ -7,6 +7,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from eco.commands import command
 from eco.errors import LONGEST, ParamsError, extra, shortened
 from eco.models.settings import kinds, settings_class
 from eco.workflow.problems import describe
@@ -86,8 +87,8 @@ def load(path: Path = PATH) -> Params:
     except FileNotFoundError:
         raise ParamsError(
             f"{path} does not exist in {Path.cwd()}",
-            "Run this from the top of the repository, or get the file back with: "
-            f"git checkout HEAD -- {path}",
+            "Run this from the top of a study, or get the file back with: git checkout HEAD -- "
+            f"{path}; eco init starts a study",
         ) from None
     except RecursionError:
         raise ParamsError(f"{path} is not readable YAML: it nests too deep", _undo(path)) from None
@@ -104,7 +105,7 @@ def load(path: Path = PATH) -> Params:
 def _undo(path: Path) -> str:
     return (
         "Nothing was run, and the results on disk are those of the last good run. "
-        f"Fix the value in {path}, or put the committed settings back with: make back"
+        f"Fix the value in {path}, or put the committed settings back with: {command('back')}"
     )
 
 

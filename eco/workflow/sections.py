@@ -102,6 +102,9 @@ class Data(Section):
                 f"must be {' or '.join(BUILT_IN_DATA)}, or data.path must say where the data set "
                 f"of your own lies; got data.name {self.name!r} and no path",
             )
+        if self.name == "digits" and self.path:
+            problem = f"must be empty for digits, which are bundled; got {self.path!r}"
+            raise RuleError("data.path", f"{problem}. Give data of your own another data.name")
         return self
 
 

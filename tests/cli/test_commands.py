@@ -36,7 +36,7 @@ def test_every_command_has_help_with_an_example(name, monkeypatch, tmp_path):
 )
 def test_outside_the_repository_every_command_says_where_to_go(arguments, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert "from the top of the repository" in refused(*arguments)
+    assert "from the top of a study" in refused(*arguments)
 
 
 LOADED = """

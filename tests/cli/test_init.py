@@ -55,7 +55,38 @@ def test_inside_a_repository_the_study_is_a_part_of_it(folder):
     said_by("git", "init", cwd=folder)
     eco("init", "mine", "--data", "digits", "--models", "tiny,medium")
     assert not (folder / "mine/.git").exists()
+    assert said_by("git", "diff", "--cached", "--name-only", cwd=folder) == ""
     assert "fetch" in said_by("dvc", "stage", "list", cwd=folder / "mine")
+    eco("init", "mine/inner", "--data", "digits", "--models", "tiny,medium")
+    assert "fetch" in said_by("dvc", "stage", "list", cwd=folder / "mine/inner")
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("digits.npz", "my-digits"),
+        ("fashion-mnist.npz", "my-fashion-mnist"),
+        ("Größe 2 (Neu).npz", "groe-2-neu"),
+        (f"{'n' * 100}.npz", "n" * 40),
+        ("手.npz", "data"),
+    ],
+)
+def test_data_of_ones_own_get_a_name_of_their_own(folder, file, name):
+    (folder / "my letters.npz").rename(folder / file)
+    assert eco("init", "mine", "--data", file, "--models", "tiny,medium").stdout.startswith(name)
+    data = params.load(folder / "mine/params.yaml").data
+    assert (data.name, data.path) == (name, f"../{file}")
+
+
+def test_a_path_holds_from_where_the_study_is(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder))
+    (folder / "deep/er").mkdir(parents=True)
+    (folder / "link").symlink_to("deep/er")
+    eco("init", "link/mine", "--data", "~/my letters.npz", "--models", "tiny,medium")
+    monkeypatch.chdir(folder / "deep/er/mine")
+    assert (folder / "deep/er/mine" / params.load().data.path).is_file()
+    message = refused("show")
+    assert "The study was not run yet: dvc repro" in message
 
 
 def test_any_part_of_the_pool_makes_valid_settings(folder):
@@ -72,6 +103,8 @@ def test_bad_input_is_named_and_leaves_nothing(folder):
         assert f"--models must name two models or more of {', '.join(POOL)}" in message
         assert f"got {models}" in message
     assert "nope.npz does not exist" in refused("init", "mine", "--data", "nope.npz")
+    assert "--data must name a file" in refused("init", "mine", "--data", "")
+    assert "could not be written" in refused("init", "n" * 300, "--data", "digits")
     assert not (folder / "mine").exists()
     (folder / "full").mkdir()
     (folder / "full/thesis.tex").touch()

@@ -13,7 +13,7 @@ def save_as(path, settings, joules):
 def test_without_another_machine_it_says_how_to_have_one(settings):
     text = eco("machines").stdout
     assert "present: another machine" in text
-    assert "One machine" in text and "make measure" in text
+    assert "One machine" in text and "dvc repro -f -s benchmark" in text
 
 
 def test_rankings_and_what_is_tuned_are_set_side_by_side(settings, tmp_path):

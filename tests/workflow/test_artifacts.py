@@ -131,6 +131,8 @@ class TestPredictions:
 
     def test_missing(self):
         PREDICTIONS.path(model="heavy").unlink()
+        assert "is missing. The study was not run yet: dvc repro" in self.error()
+        Path("dvc.lock").touch()
         message = self.error()
         assert "data/predictions/heavy.npz is missing" in message
         assert "git checkout HEAD -- data/predictions/heavy.npz" in message

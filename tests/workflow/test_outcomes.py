@@ -98,7 +98,7 @@ def test_energies_of_two_kinds_are_never_added_up(workflow):
     energy = energies(ROUTERS, workflow.energy.batch_size, mode="intel_rapl")
     ROUTER_ENERGY.save(energy)
     assert load_outcomes(workflow, "test").routers == {}
-    with pytest.raises(FileError, match=r"mode is 'cpu_load' .* 'intel_rapl'.*make measure"):
+    with pytest.raises(FileError, match=r"mode is 'cpu_load' .* 'intel_rapl'.*dvc repro -f"):
         load_outcomes(workflow, "test", routers=True)
 
 

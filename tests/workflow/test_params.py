@@ -313,5 +313,5 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path, content):
 
 
 def test_a_missing_file_says_where_to_run(tmp_path):
-    with pytest.raises(ParamsError, match="top of the repository"):
+    with pytest.raises(ParamsError, match="top of a study"):
         load(tmp_path / "params.yaml")
