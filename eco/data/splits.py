@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,9 +61,10 @@ def load_splits(
     path : str
         An ``.npz`` with ``X_train``, ``y_train``, ``X_test``, ``y_test`` (or ``X`` and ``y``, of
         which a quarter becomes test) and perhaps ``class_names``; perhaps ``X_val`` and ``y_val``
-        to hold out, or the same of each of `shares`; perhaps ``groups`` or ``time`` of whatever
-        ``X`` they belong to, as ``groups_train``. Or a folder with four IDX files called like
-        those of Fashion-MNIST. For ``fashion-mnist`` a folder that is tried first.
+        to hold out, or the same of each of `shares`; perhaps ``groups``, or ``group``, or ``time``
+        of whatever ``X`` they belong to, as ``groups_train``; other names that begin like these are
+        refused. Or a folder with four IDX files called like those of Fashion-MNIST. For
+        ``fashion-mnist`` a folder that is tried first.
     shares : mapping of str to float
         Held-out splits, and the share of the training images, or of their groups, that each takes.
     seed : int
@@ -195,8 +197,9 @@ def _own_npz(path: Path, held_out: Sequence[str]) -> dict[str, Array]:
             "Write it with numpy.savez_compressed.",
         ) from None
     arrays = {name: x for name, x in members.items() if isinstance(x, np.ndarray)}
-    _check_names(where, list(arrays), held_out)
-    return arrays
+    names = [re.sub("^group(?=_|$)", "groups", name) for name in arrays]
+    _check_names(where, names, held_out)
+    return dict(zip(names, arrays.values(), strict=True))
 
 
 def _check_names(where: str, found: Sequence[str], held_out: Sequence[str]) -> None:
@@ -205,6 +208,7 @@ def _check_names(where: str, found: Sequence[str], held_out: Sequence[str]) -> N
     if not (set(ARRAYS) <= names or {"X", "y"} <= names):
         held = shortened(", ".join(found) or "nothing")
         raise DataError(f"{where} must hold {allowed}; it holds {held}")
+    _refuse_unknown(where, found, held_out)
     val, own = ({f"{x}_{part}" for x in "Xy" for part in parts} for parts in (["val"], held_out))
     for one, other in (({"X", "y"}, {*ARRAYS, *val, *own}), (val, own)):
         if one & names and other & names:
@@ -219,6 +223,7 @@ def _check_names(where: str, found: Sequence[str], held_out: Sequence[str]) -> N
                 f"{where} must hold {', '.join(sorted(needed))} together; it lacks "
                 f"{', '.join(sorted(needed - names))}"
             )
+    kinds = []
     for kind in BELONGING:
         given = {name for name in names if name == kind or name.startswith(f"{kind}_")}
         known = {name.replace("X", kind, 1) for name in names if name == "X" or name[:2] == "X_"}
@@ -229,11 +234,29 @@ def _check_names(where: str, found: Sequence[str], held_out: Sequence[str]) -> N
             )
         if given and divided not in given and not own & names:
             raise DataError(f"{where} must hold {divided}, as it holds {sorted(given)[0]}")
-    if len({kind for kind in BELONGING if any(name.startswith(kind) for name in names)}) > 1:
+        kinds += [kind] if given else []
+    if len(kinds) > 1:
         raise DataError(
             f"{where} must be split by groups or by time, not by both; it holds both",
             "Delete the one or the other.",
         )
+
+
+def _refuse_unknown(where: str, found: Sequence[str], held_out: Sequence[str]) -> None:
+    """Refuse arrays that are called nearly as those that are read, and one that is there twice."""
+    parts = ("train", "val", *held_out, "test")
+    kinds = ("X", "y", *BELONGING)
+    known = {array_name(kind, part) for kind in kinds for part in ("", *parts)} | {"class_names"}
+    like = ("x", "y", "group", "time", "class", "split", *parts)
+    for place, name in enumerate(found):
+        if name in found[:place]:
+            raise DataError(f"{where} must hold {name.replace('s', '', 1)} or {name}, not both")
+        if name not in known and name.casefold().startswith(like):
+            raise DataError(
+                f"{where}: {shortened(name, 40)} is not read",
+                f"Rename it, or leave it out; {', '.join(kinds)} are read, each alone or, as "
+                f"X_train, with {', '.join(parts)}; and class_names.",
+            )
 
 
 def shape_hint(shape: tuple[int, ...]) -> str:

@@ -64,6 +64,7 @@ class Samples:
     groups: Values = None  #: (n_samples,) numbers.
     times: Values = None  #: (n_samples,) numbers: the earlier, the less.
     cost_per_sample: Values = None  #: (n_samples, n_models), where costs vary.
+    place: Callable[..., str] = _row  #: Where a sample stands, for messages.
 
 
 def checked(columns: Columns, signal: Signal = "max_probability") -> Samples:
@@ -91,6 +92,7 @@ def checked(columns: Columns, signal: Signal = "max_probability") -> Samples:
         _groups(columns, n_samples),
         _times(columns, n_samples),
         table if vary else None,
+        columns.place,
     )
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eco.errors import DataError
+from eco.errors import DataError, EcoError
 from eco.evaluation.targets import subset
 from eco.predictions.columns import Samples
 from eco.predictions.times import by_time
@@ -50,15 +51,22 @@ def divide(
     Raises
     ------
     DataError
-        If the split of a sample is none of these, one has no samples, a group is in two, or
-        samples with groups would have to be divided by time.
+        If the split of a sample is none of these, one has no samples, a group is in two, one
+        begins before that in front of it ends, or samples with groups would have to be divided by
+        time.
+    EcoError
+        If a share is no finite number above 0.
     """
+    if not (min(shares) > 0 and np.isfinite(sum(shares))):
+        found = ", ".join(f"{share:g}" for share in shares)
+        raise EcoError(f"shares must be finite numbers above 0; got {found}")
     names = samples.split
     if names is None or set(names) <= {"tuning"}:
         names = _drawn(samples, np.arange(len(samples.outcomes)), splits, shares, seed)
     else:
         _check(names, splits)
-        _refuse_shared_groups(names, samples.groups)
+        _refuse_shared_groups(samples, names)
+        _refuse_disorder(samples, names, splits)
         if "certification" in splits and "certification" not in names:
             tuning, names = np.flatnonzero(names == "tuning"), names.copy()
             names[tuning] = _drawn(samples, tuning, SPLITS[:2], (0.5, 0.5), seed)
@@ -139,8 +147,8 @@ def _at_random(
     return names[np.random.default_rng(seed).permutation(n_units)][units]
 
 
-def _refuse_shared_groups(names: Array, groups: Array | None) -> None:
-    if groups is None:
+def _refuse_shared_groups(samples: Samples, names: Array) -> None:
+    if (groups := samples.groups) is None:
         return
     first_of = np.unique(groups, return_index=True)[1]
     _, numbers = np.unique(groups, return_inverse=True)
@@ -148,10 +156,25 @@ def _refuse_shared_groups(names: Array, groups: Array | None) -> None:
     if shared.any():
         row = int(shared.argmax())
         raise DataError(
-            f"group: all samples of a group must be in one split; row {row} is in {names[row]}, "
-            f"another one of its group in {names[first_of[numbers[row]]]}",
+            f"group: all samples of a group must be in one split; {samples.place(row)} is in "
+            f"{names[row]}, another one of its group in {names[first_of[numbers[row]]]}",
             "Put each group into one split, or leave the splits out.",
         )
+
+
+def _refuse_disorder(samples: Samples, names: Array, splits: Sequence[str]) -> None:
+    """Refuse splits that don't follow each other in time: a test would be no later stream."""
+    if (times := samples.times) is None:
+        return
+    rows_of = [np.flatnonzero(names == split) for split in splits if split in names]
+    for earlier, later in pairwise(rows_of):
+        first = later[times[later].argmin()]
+        if times[first] < times[earlier].max():
+            raise DataError(
+                f"time: splits must follow each other in time; {names[first]} begins, in "
+                f"{samples.place(int(first))}, before {names[earlier[0]]} ends",
+                "Leave the times out, or leave split out, to have samples divided by time.",
+            )
 
 
 def _part(samples: Samples, rows: Array) -> Part:

@@ -1,8 +1,9 @@
 """Predictions in a file: `.npz` arrays, or a wide or long table as CSV or Parquet."""
 
 import os
+import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,13 @@ Array = NDArray[Any]
 
 #: Columns about samples, beside those about models, that are read as text.
 ABOUT_SAMPLES = ("id", "y", "split", "group")
+#: What is read of an .npz; group may be called groups.
+ARRAYS = (
+    *ABOUT_SAMPLES, "time", "models", "confidence", "correct", "probabilities", "classes", "costs",
+)  # fmt: skip
+#: What the columns of a wide table that are about a model begin with.
+ABOUT_MODELS = ("confidence:", "correct:", "cost:", "p:")
+COLUMNS = (*ABOUT_SAMPLES, "time", "model", "confidence", "correct", "cost", *ABOUT_MODELS)
 DOCUMENTED = "docs/your-own.md says what a file of predictions holds."
 COST_REMEDY = "Put it into the file, or give --cost NAME=NUMBER for each model."
 
@@ -44,29 +52,30 @@ def read(path: Path, costs: Mapping[str, float] | None = None) -> Columns:
 def _read_arrays(path: Path, costs: Mapping[str, float]) -> Columns:
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+            names = _read_as(path, archive.files, ARRAYS)
+            arrays = {names[name]: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         problem = f"{shortened(path)} must be an .npz without pickled objects; {shortened(error)}"
         raise FileError(problem, DOCUMENTED) from None
-    names = _once_each(path, "models", arrays) or []
+    models = _once_each(path, "models", arrays) or []
     kinds = ["probabilities"] if "probabilities" in arrays else ["confidence", "correct"]
     for kind in kinds:
         n_axes = 3 if kind == "probabilities" else 2
         shape = arrays[kind].shape if kind in arrays else None
-        if shape is None or len(shape) != n_axes or shape[1] != len(names):
+        if shape is None or len(shape) != n_axes or shape[1] != len(models):
             raise DataError(
                 f"{shortened(path)}: {kind} must be an array of {n_axes} axes, samples first, then "
-                f"a model for each of the {len(names)} names in models; got "
+                f"a model for each of the {len(models)} names in models; got "
                 f"{'none' if shape is None else shape}",
                 DOCUMENTED,
             )
     classes = _once_each(path, "classes", arrays)
-    own = _costs_by_model(path, names, arrays.get("costs"))
-    pool = tuple(costs or names)
-    _refuse_unknown(path, pool, names)
+    own = _costs_by_model(path, models, arrays.get("costs"))
+    pool = tuple(costs or models)
+    _refuse_unknown(path, pool, models)
     _once_each(path, "id", arrays)
     by_kind = {
-        kind: {model: arrays[kind][:, names.index(model)] for model in pool} for kind in kinds
+        kind: {model: arrays[kind][:, models.index(model)] for model in pool} for kind in kinds
     }
     return Columns(
         pool,
@@ -82,6 +91,26 @@ def _read_arrays(path: Path, costs: Mapping[str, float]) -> Columns:
         source=str(path),
         cost_remedy=COST_REMEDY,
     )
+
+
+def _read_as(path: Path, found: Iterable[str], known: Sequence[str]) -> dict[str, str]:
+    """Name under which each array or column is read; one that is nearly a known one is refused."""
+
+    def like(name: str) -> str:
+        return re.sub(r"s?(:?)$", r"\1", name.strip().casefold())
+
+    names, meant = {name: name for name in found}, {like(name): name for name in known}
+    if "group" not in names and "groups" in names:
+        names["groups"] = "group"
+    for name, read in names.items():
+        kind = "".join(read.partition(":")[:2])
+        if (right := meant.get(like(kind), kind)) != kind:
+            raise DataError(
+                f"{shortened(path)}: {shortened(name, 40)!r} is not read; what is read is called "
+                f"{right!r}",
+                "Rename it, or leave it out.",
+            )
+    return names
 
 
 def _costs_by_model(path: Path, names: Sequence[str], costs: Array | None) -> dict[str, Any]:
@@ -151,12 +180,17 @@ def _read_table(path: Path, costs: Mapping[str, float]) -> Columns:
             frame = pd.read_parquet(path)
         else:
             # Names as they are written: a model may be called NA.
-            text = dict.fromkeys([*ABOUT_SAMPLES, "model"], str)
+            text = dict.fromkeys([*ABOUT_SAMPLES, "groups", "model"], str)
             frame = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
     except (OSError, ValueError, pd.errors.ParserError) as error:
         kind = path.suffix.removeprefix(".")
         problem = f"{shortened(path)} can't be read as {kind}: {shortened(error)}"
         raise FileError(problem, DOCUMENTED) from None
+    if len(frame.columns) == 1 and (separator := re.search("[;\t]", str(frame.columns[0]))):
+        problem = f"must have commas between its columns; got {separator[0]!r}"
+        raise FileError(f"{shortened(path)} {problem}", "Write it with sep=','.")
+    frame = frame.rename(columns=str)
+    frame = frame.rename(columns=_read_as(path, frame.columns, COLUMNS))
     table = _Table(frame.reset_index(drop=True), path)
     if frame.empty:
         raise table.error("must hold a row for each sample; got none")
@@ -166,9 +200,9 @@ def _read_table(path: Path, costs: Mapping[str, float]) -> Columns:
 def _wide(table: _Table, costs: Mapping[str, float]) -> Columns:
     """One row for each sample; columns such as ``confidence:MODEL``."""
     frame = table.frame
-    parts = [tuple(str(name).split(":", 2)) for name in frame.columns]
-    models = list(dict.fromkeys(part[1] for part in parts if len(part) > 1))
-    classes = list(dict.fromkeys(p[2] for p in parts if p[0] == "p" and len(p) == 3))
+    parts = [_parts(table, name) for name in frame if name.startswith(ABOUT_MODELS)]
+    models = list(dict.fromkeys(model for _, model, _ in parts))
+    classes = list(dict.fromkeys(label for kind, _, label in parts if kind == "p"))
     pool = tuple(costs or models)
     if not models:
         raise table.error(
@@ -204,6 +238,15 @@ def _wide(table: _Table, costs: Mapping[str, float]) -> Columns:
         lambda sample, model=None: table.row(sample),  # noqa: ARG005
         COST_REMEDY,
     )
+
+
+def _parts(table: _Table, name: str) -> tuple[str, str, str]:
+    """Kind, model and class of a column; a model may hold colons, a class of a wide table none."""
+    kind, _, model = name.partition(":")
+    model, _, label = model.rpartition(":") if kind == "p" else (model, "", "")
+    if not model:
+        raise table.error(f"columns about a model must name it, as p:MODEL:CLASS does; got {name}")
+    return kind, model, label
 
 
 def _long(table: _Table, costs: Mapping[str, float]) -> Columns:

@@ -67,6 +67,16 @@ class TestGroups:
             assert (split.y == self.y[numbers(split)]).all()
             assert set(split.y) == {0, 1}
 
+    def test_they_may_be_called_group(self, tmp_path):
+        arrays = {"X": images(200), "y": self.y}
+        one = load(tmp_path, **arrays, groups=self.people)
+        other = load(tmp_path, **arrays, group=self.people)
+        assert all((numbers(one[split]) == numbers(other[split])).all() for split in SPLITS)
+        names = {"group": self.people, "groups": self.people}
+        assert "must hold group or groups, not both" in refused(tmp_path, **arrays, **names)
+        arrays = own(40, parts=("train", "test")) | {"group_train": np.arange(40) // 2}
+        assert len(load(tmp_path, **arrays)["certification"].y) == 2
+
     def test_the_seed_draws_the_groups(self, tmp_path):
         arrays = {"X": images(200), "y": self.y, "groups": self.people}
         one, again, other = (load(tmp_path, **arrays, seed=seed) for seed in (1, 1, 2))
@@ -260,6 +270,25 @@ class TestOnesOwnSplits:
     def test_what_does_not_go_together(self, tmp_path, lacking, more, message):
         arrays = own() | more
         assert message in refused(tmp_path, **{k: v for k, v in arrays.items() if k not in lacking})
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "timestamps", "times", "Time", "Groups", "grouping", "X_valid", "y_valid", "x_train",
+            "time_valid", "split", "splits", "Train", "val_index", "classes", "Class_names",
+        ],
+    )  # fmt: skip
+    @pytest.mark.parametrize("parts", [("train", "test"), SPLITS])
+    def test_a_name_that_is_nearly_one_that_is_read_is_refused(self, tmp_path, name, parts):
+        groups = {f"groups_{part}": [f"{part} {i}" for i in range(12)] for part in parts}
+        found = refused(tmp_path, **own(parts=parts), **groups, **{name: np.arange(12)})
+        assert f"{name} is not read" in found
+        assert "X, y, groups, time are read" in found
+        assert "train, val, calibration, tuning, certification, test; and class_names" in found
+
+    def test_other_arrays_are_ignored(self, tmp_path):
+        splits = load(tmp_path, **own(), ids=np.arange(3), pixels=7, source=["a", "b"])
+        assert sizes(splits) == dict.fromkeys(SPLITS, 12)
 
     def test_what_is_divided_must_have_its_groups(self, tmp_path):
         arrays = own(parts=("train", "test")) | {"groups_test": np.arange(12)}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eco.errors import DataError
+from eco.errors import DataError, EcoError
 from eco.predictions.columns import Columns, checked
 from eco.predictions.division import SPLITS, divide, division, sizes
 from tests.predictions.pools import COSTS, MODELS, confidence_and_correct
@@ -61,9 +61,9 @@ def test_the_earliest_samples_tune_and_the_latest_test():
         rows = (days >= first) & (days < end)
         np.testing.assert_array_equal(parts[split].outcomes.confidence, expected[rows])
     # Of the tuning samples, where no others certify, the later half does.
-    split = np.where(days % 2, "tuning", "test")
+    split = np.where(days < 100, "tuning", "test")
     parts = divide(samples(times=time, split=split), SPLITS, SHARES, 0)
-    rows = (days % 2 == 1) & (days >= 120)
+    rows = (days >= 50) & (days < 100)
     np.testing.assert_array_equal(parts["certification"].outcomes.confidence, expected[rows])
 
 
@@ -81,6 +81,27 @@ def test_times_and_groups_can_not_both_divide():
     split = np.repeat(SPLITS, 80)
     parts = divide(samples(**both, split=split), SPLITS, SHARES, 0)
     assert sizes(parts) == dict.fromkeys(SPLITS, 80)
+
+
+def test_named_splits_must_follow_each_other_in_time():
+    split = np.repeat(SPLITS, 80)
+    divide(samples(split=split, times=np.arange(240) // 79), SPLITS, SHARES, 0)
+    for times in (np.arange(240)[::-1], [*range(170), 3, *range(171, 240)]):
+        with pytest.raises(DataError, match=r"time: splits must follow .*; .* begins, in row \d+,"):
+            divide(samples(split=split, times=times), SPLITS, SHARES, 0)
+    # What isn't used need not follow.
+    split = np.repeat(["test", *SPLITS[:2]], 80)
+    divide(samples(split=split, times=np.arange(240)), SPLITS[:2], (1, 1), 0)
+
+
+@pytest.mark.parametrize("share", [np.nan, np.inf, 0.0, -1.0])
+@pytest.mark.parametrize("place", range(3))
+def test_shares_are_finite_and_positive(share, place):
+    shares = [1.0, 1.0, 1.0]
+    shares[place] = share
+    for columns in ({}, {"times": np.arange(240)}):
+        with pytest.raises(EcoError, match=rf"shares must be finite .* above 0; .*{share:g}"):
+            divide(samples(**columns), SPLITS, shares, 0)
 
 
 def test_times_are_checked():

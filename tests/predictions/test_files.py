@@ -7,6 +7,7 @@ import pytest
 from eco.errors import DataError, FileError
 from eco.predictions import files
 from eco.predictions.columns import checked
+from eco.predictions.division import SPLITS, divide
 from tests.predictions.pools import CLASSES, COSTS, MODELS, long, probabilities, wide
 
 
@@ -204,3 +205,105 @@ def test_times_are_read_from_every_form(tmp_path):
     message = refused(written(tmp_path, frame))
     assert "time, line 7: must hold a number or a date such as 2026-01-31" in message
     assert "got '31.1.2026'" in message
+
+
+def with_column(folder, kind, name, values):
+    """A file of any kind with one more array or column."""
+    path = folder / f"predictions.{kind.split()[-1]}"
+    if kind == "npz":
+        np.savez(path, **arrays(**{name: values}))
+        return path
+    frame = long(**{name: values}) if kind.startswith("long") else wide(**{name: values})
+    return written(folder, frame, path.suffix)
+
+
+KINDS = ("npz", "wide csv", "long csv", "wide parquet")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_groups_are_read_by_both_names(tmp_path, kind):
+    groups = [f"{i // 5:03}" for i in range(240)]
+    one, other = (
+        loaded(with_column(tmp_path, kind, name, groups)).groups.tolist()
+        for name in ("group", "groups")
+    )
+    assert one == other
+    assert len(set(one)) == 48
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("Groups", "group"),
+        ("times", "time"),
+        ("Time", "time"),
+        (" time", "time"),
+        ("splits", "split"),
+        ("ids", "id"),
+        ("Y", "y"),
+    ],
+)
+def test_a_name_that_is_nearly_one_that_is_read_is_refused(tmp_path, kind, name, meant):
+    text = refused(with_column(tmp_path, kind, name, np.arange(240)))
+    assert f"{name!r} is not read; what is read is called {meant!r}" in text
+
+
+def test_other_near_misses(tmp_path):
+    frame = wide()
+    for old, new, meant in [
+        ("confidence:mid", "Confidence:mid", "confidence:"),
+        ("cost:mid", "costs:mid", "cost:"),
+    ]:
+        text = refused(written(tmp_path, frame.rename(columns={old: new})))
+        assert f"{new!r} is not read; what is read is called {meant!r}" in text
+    text = refused(written(tmp_path, long().rename(columns={"model": "Model"})))
+    assert "'Model' is not read; what is read is called 'model'" in text
+    text = refused(written(tmp_path, wide(group=0, groups=1)))
+    assert "'groups' is not read; what is read is called 'group'" in text
+    content = arrays()
+    np.savez(tmp_path / "predictions.npz", cost=content.pop("costs"), **content)
+    assert "'cost' is not read" in refused(tmp_path / "predictions.npz")
+
+
+@pytest.mark.parametrize("frame", [wide(), long(), wide("probabilities")])
+def test_columns_of_no_known_kind_are_ignored(tmp_path, frame):
+    expected = loaded(written(tmp_path, frame)).outcomes
+    more = frame.assign(**{"latency:mid:ms": 3, "note: y": "a", "timestamp": 7})
+    more.to_csv(tmp_path / "more.csv")  # with an index, which has no name
+    found = loaded(tmp_path / "more.csv").outcomes
+    assert found.pool == expected.pool
+    np.testing.assert_array_equal(found.confidence, expected.confidence)
+
+
+@pytest.mark.parametrize("kind", ["confidence", "probabilities"])
+def test_names_of_models_hold_colons(tmp_path, kind):
+    frame = wide(kind)
+    frame.columns = [name.replace("mid", "llama3:8b") for name in frame]
+    expected = loaded(written(tmp_path, wide(kind))).outcomes
+    found = loaded(written(tmp_path, frame)).outcomes
+    assert found.pool == ("small", "llama3:8b", "large")
+    np.testing.assert_array_equal(found.confidence, expected.confidence)
+    np.testing.assert_array_equal(found.energy_j, expected.energy_j)
+    text = refused(written(tmp_path, frame.assign(**{"p:mini": 0.5})))
+    assert "must name it, as p:MODEL:CLASS does; got p:mini" in text
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+@pytest.mark.parametrize("frame", [wide(), long()])
+def test_another_separator_than_a_comma_is_named(tmp_path, separator, frame):
+    frame.to_csv(tmp_path / "predictions.csv", sep=separator, index=False)
+    text = refused(tmp_path / "predictions.csv")
+    assert f"must have commas between its columns; got {separator!r}" in text
+
+
+def test_what_divides_wrongly_is_named_by_its_line(tmp_path):
+    split = np.repeat(SPLITS, 80)
+    groups = [*range(85), 7, *range(86, 240)]
+    for columns, message in [
+        ({"groups": groups}, "line 87 is in certification, another one of its group in tuning"),
+        ({"time": groups}, "certification begins, in line 87, before tuning ends"),
+    ]:
+        samples = loaded(written(tmp_path, wide(split=split, **columns)))
+        with pytest.raises(DataError, match=message):
+            divide(samples, SPLITS, (1, 1, 1), 0)
