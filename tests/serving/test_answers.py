@@ -1,6 +1,7 @@
 """What the server answers is what the engine does, by any route, alone or among others."""
 
 import io
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
@@ -196,6 +197,13 @@ def test_the_client_of_the_documents_works(client, folder, capsys):
     assert address in code
     exec(code.replace(address, str(client.base_url).rstrip("/")), {})
     assert any(name in capsys.readouterr().out for name in CLASSES)
+
+
+def test_the_raw_bytes_of_the_documents_are_images(client, folder):
+    (code,) = re.findall(r'python -c "(.*)"', (REPOSITORY / "docs/serving.md").read_text())
+    exec(code, {})
+    raw = (folder / "images.raw").read_bytes()
+    assert client.post("/predict", content=raw, headers=OCTETS).json()["label"]
 
 
 def test_the_files_of_the_container_are_enough(small, tmp_path, folder):
