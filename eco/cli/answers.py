@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from eco.cli.writers import FORMATS
 from eco.errors import DataError, FileError, extra, shortened
+from eco.strategies.confidence import DECIMALS
+from eco.strategies.strategy import Strategy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 COLUMNS = ("label", "confidence", "answered_by")
 REMEDY = "Name a file that eco predict INPUT -o FILE wrote."
+NAME_IT = "Name the strategy that gave the answers with -s."
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,17 +36,20 @@ class AnswerColumns:
         return len(self.label)
 
 
-def read_answers(paths: Sequence[Path], models: Sequence[str]) -> AnswerColumns:
-    """The answers of files, one file after the other.
+def read_answers(
+    paths: Sequence[Path], name: str, strategy: Strategy, remedy: str = NAME_IT
+) -> AnswerColumns:
+    """The answers of a strategy in files, one file after the other.
 
     Raises
     ------
     FileError
         If a file is none that `eco predict` writes, or can't be read.
     DataError
-        If another model than `models` answered, or there is no sample.
+        If the strategy can't have given an answer, by its model and confidence, for which there is
+        the `remedy`; or if there is no sample.
     """
-    parts = [_read(path, models) for path in paths]
+    parts = [_of_strategy(path, *_read(path), name, strategy, remedy) for path in paths]
     if not any(map(len, parts)):
         raise DataError(f"{shortened(paths[0])} holds no samples", REMEDY)
     return AnswerColumns(
@@ -51,7 +57,8 @@ def read_answers(paths: Sequence[Path], models: Sequence[str]) -> AnswerColumns:
     )
 
 
-def _read(path: Path, models: Sequence[str]) -> AnswerColumns:
+def _read(path: Path) -> tuple[Array, Array, Array]:
+    """Labels, confidences, and the names of the models that answered."""
     name = shortened(path)
     if path.suffix not in FORMATS:
         raise FileError(f"{name} must end in one of {', '.join(FORMATS)}", REMEDY)
@@ -70,15 +77,39 @@ def _read(path: Path, models: Sequence[str]) -> AnswerColumns:
     if not (all(kinds) and len(shapes) == 1 and ((confidence >= 0) & (confidence <= 1)).all()):
         problem = f"{name} must hold a label and a confidence from 0 to 1 for each sample"
         raise FileError(problem, REMEDY)
-    places = {model: place for place, model in enumerate(models)}
-    named, which = np.unique(by.astype(str), return_inverse=True)
-    if unknown := [one for one in named if one not in places]:
-        raise DataError(
-            f"{name}: {shortened(unknown[0], 40)} answered, which is no model of this strategy "
-            f"({', '.join(models)})",
-            "Name the strategy that gave the answers with -s.",
-        )
-    return AnswerColumns(label, confidence, np.array([places[n] for n in named], int)[which])
+    return label, confidence, by.astype(str)
+
+
+def _of_strategy(
+    path: Path, label: Array, confidence: Array, by: Array, name: str, strategy: Strategy,
+    remedy: str,
+) -> AnswerColumns:  # fmt: skip
+    """Answers with the models' places in the strategy."""
+    models, file = strategy.models, shortened(path)
+    named, which = np.unique(by, return_inverse=True)
+    if unknown := [one for one in named if one not in models]:
+        problem = f"{file}: {shortened(unknown[0], 40)} answered, which is no model of {name}"
+        raise DataError(f"{problem} ({', '.join(models)})", remedy)
+    answered_by = np.array([models.index(one) for one in named], int)[which]
+    least = _least_confidence(strategy)
+    # As it was when it was compared: readers of text may miss the last bit.
+    below = np.flatnonzero(np.round(confidence, DECIMALS) < least[answered_by])
+    if below.size:
+        first, place = below[0], answered_by[below[0]]
+        found = f"{models[place]} answered at {confidence[first]:.{DECIMALS}f}"
+        problem = f"{found}, below its threshold {least[place]:g} in {name}"
+        raise DataError(f"{file}, sample {first + 1:,}: {problem}", remedy)
+    return AnswerColumns(label, confidence, answered_by)
+
+
+def _least_confidence(strategy: Strategy) -> Array:
+    """The least confidence that each model answers at, (n_models,): its threshold, or else 0."""
+    least = np.zeros(len(strategy.models))
+    if strategy.kind == "cascade":
+        least[:-1] = strategy.thresholds[:-1]  # the last model answers whatever reaches it
+    elif strategy.kind == "probe_cascade":
+        least[:-1] = strategy.thresholds
+    return least
 
 
 def _arrays(path: Path) -> Mapping[str, Array]:

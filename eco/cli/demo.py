@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from numpy.typing import NDArray
 
+from eco.cli.options import FiniteRange
 from eco.cli.show import aligned
 from eco.cli.strategies import load_energy_j, load_strategy
 from eco.energy.machine import machine, origin
@@ -43,7 +44,7 @@ What next:
 
 
 @click.command(epilog=EXAMPLES, context_settings={"show_default": True})
-@click.option("--seconds", type=click.FloatRange(1, 3600), default=30.0, help=SECONDS)
+@click.option("--seconds", type=FiniteRange(1, 3600), default=30.0, help=SECONDS)
 def demo(seconds: float) -> None:
     """Answer a few images by the tuned cascade, measure that here, and name the page.
 

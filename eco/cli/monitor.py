@@ -1,6 +1,5 @@
 """`eco monitor`: whether a strategy's models still answer the shares that they did held out."""
 
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eco.cli.answers import AnswerColumns, read_answers
+from eco.cli.options import FiniteRange
 from eco.cli.show import aligned
 from eco.cli.strategies import find_strategy
 from eco.data.streams import read_labels
@@ -18,7 +18,7 @@ from eco.evaluation.drift import MeanBound, ShareMonitor
 from eco.strategies.certification import MEASURES, Measure, NotCertified
 from eco.strategies.decisions import decide
 from eco.strategies.names import strategy_name
-from eco.strategies.strategy import Strategy
+from eco.strategies.strategy import Strategy, always
 from eco.workflow import params
 from eco.workflow.artifacts import CERTIFIED, LABELS
 from eco.workflow.outcomes import load_outcomes
@@ -44,7 +44,7 @@ ADVICE = (
     "certified, where eco show lists it. Both, too, were judged on held-out images."
 )
 FILE = click.Path(path_type=Path)
-OPEN_SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
+OPEN_SHARE = FiniteRange(0, 1, min_open=True, max_open=True)
 LEVEL = "Probability of a false alarm, and of a wrong bound, over the whole stream."
 BATCH_SIZE = "Samples between two looks."
 TRUTH = "True labels of the first samples, IDX or .npy; -1 where not known yet."
@@ -71,13 +71,11 @@ def monitor(
     The status is 3 after an alarm, which is that the shares are others, or that the loss or the
     harm is above what is certified. Otherwise it is 0.
     """
-    if math.isnan(alpha):  # which is in every range
-        raise click.UsageError("--alpha must be a number; got nan.")
     if last is not None and labels is None:
         raise click.UsageError("--last takes --labels, too.")
     settings = params.load()
     strategy = find_strategy(settings, name)
-    answers = read_answers(files, strategy.models)
+    answers = read_answers(files, name, strategy)
     held_out, y_held_out = _held_out(settings, strategy)
     shares = ShareMonitor(np.bincount(held_out.answered_by, minlength=len(strategy.models)), alpha)
     for start in range(0, len(answers), batch_size):
@@ -157,14 +155,15 @@ def _load_last(
     settings: Params, strategy: Strategy, answers: AnswerColumns, path: Path, n: int
 ) -> Array:
     """The last model's labels of the first `n` samples, (n,)."""
-    model, name = settings.pool[-1], shortened(path)
-    others = read_answers([path], [model])
-    make = f"Make it: eco predict INPUT -s '{strategy_name('model', model)}' -o FILE"
+    model, file = settings.pool[-1], shortened(path)
+    name = strategy_name("model", model)
+    make = f"--last takes answers of {name}: eco predict INPUT -s '{name}' -o FILE"
+    others = read_answers([path], name, always(model), make)
     if len(others) < n:
-        raise DataError(f"{name} answers {len(others):,} of {n:,} labelled samples", make)
+        raise DataError(f"{file} answers {len(others):,} of {n:,} labelled samples", make)
     by_last = np.array([one == model for one in strategy.models])[answers.answered_by[:n]]
     if by_last.any() and (answers.label[:n] != others.label[:n])[by_last].mean() > SLACK:
-        problem = f"{name} is of other samples: where {model} answered before, labels differ"
+        problem = f"{file} is of other samples: where {model} answered before, labels differ"
         raise DataError(problem, make)
     return others.label[:n]
 

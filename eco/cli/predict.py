@@ -92,6 +92,8 @@ def predict(
     elif labels or compare or measure:
         raise click.UsageError("--labels, --compare and --measure take one INPUT and no folder.")
     else:
+        for split in filter(SPLITS.__contains__, sources):  # missing, or of another data set
+            artifacts.IMAGES.load(split=split, dataset=settings.data.name)
         strategy, suffix = find_strategy(settings, name), f".{form or 'csv'}"
         task = many.Task(settings, name, strategy, Path(output), suffix, batch_size)
         many.predict_many(task, [str(_path(source)) for source in sources], workers)
@@ -145,7 +147,7 @@ def _predict_one(settings: Params, name: str, one: _One, batch_size: int, worker
     with _open_source(settings, one) as samples:
         runner = Runner(settings, strategy, workers)
         runner.check(lines.NAME if one.source == PIPE else one.source, samples.shape)
-        reference = _load_reference(settings, one, samples.labelled)
+        reference = _load_reference(settings, one, samples)
         with (
             _open_output(one, samples, runner.names) as write,
             tqdm(total=samples.n, unit=" images", disable=None, file=sys.stderr) as bar,
@@ -201,7 +203,7 @@ def _open_output(
             yield write
 
 
-def _load_reference(settings: Params, one: _One, labelled: bool) -> Reference | None:
+def _load_reference(settings: Params, one: _One, samples: streams.Samples) -> Reference | None:
     """Labels by the last model: stored ones of a split, or its own with --compare."""
     last, dataset = settings.pool[-1], settings.data.name
     if one.source in artifacts.PREDICTED:
@@ -209,7 +211,11 @@ def _load_reference(settings: Params, one: _One, labelled: bool) -> Reference | 
         return lambda start, X: stored[start : start + len(X)]
     if not one.compare:
         return None
-    if not labelled:
-        raise DataError(f"{one.source} has no labels to --compare with", "Name a file of --labels.")
+    if not samples.labelled:
+        source = lines.NAME if one.source == PIPE else one.source
+        remedy = "Name a file of --labels."
+        if samples.n is None:
+            remedy = "Lines have none: pipe .npy, and name a file of --labels."
+        raise DataError(f"{source} has no labels to --compare with", remedy)
     run = load_strategy(settings, always(last))
     return lambda _, X: run(X).labels

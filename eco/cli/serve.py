@@ -3,6 +3,7 @@
 import click
 
 from eco.cli.answering import Runner
+from eco.cli.options import FiniteRange
 from eco.cli.strategies import find_strategy, load_shape
 from eco.serving.app import make_app
 from eco.serving.gate import Limits
@@ -30,10 +31,10 @@ WAIT = "Run few images together with those of other requests, after so many ms. 
 @click.option("--host", default="127.0.0.1", help=HOST)
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, help=PORT)
 @click.option("--max-images", type=click.IntRange(1, 10_000_000), default=4096, help=IMAGES)
-@click.option("--max-body-mb", type=click.FloatRange(0.001, 10_000), default=16.0, help=BODY)
-@click.option("--timeout", type=click.FloatRange(0.1, 3600), default=30.0, help=TIMEOUT)
+@click.option("--max-body-mb", type=FiniteRange(0.001, 10_000), default=16.0, help=BODY)
+@click.option("--timeout", type=FiniteRange(0.1, 3600), default=30.0, help=TIMEOUT)
 @click.option("--workers", type=click.IntRange(1, 256), default=1, help=WORKERS)
-@click.option("--batch-wait-ms", type=click.FloatRange(0, 1000), help=WAIT)
+@click.option("--batch-wait-ms", type=FiniteRange(0, 1000), help=WAIT)
 def serve(
     name: str, host: str, port: int, max_images: int, max_body_mb: float, timeout: float,
     workers: int, batch_wait_ms: float | None,

@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from eco.atomic import replacing_folder
+from eco.cli.options import FiniteRange
 from eco.errors import DataError, EcoError, FileError, shortened
 from eco.strategies.metrics import NAMES
 
@@ -90,7 +91,7 @@ Examples:
 )
 @click.option(
     "--shares",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     nargs=3,
     default=(0.4, 0.3, 0.3),
     help="Relative sizes of tuning, certification and test, where the file names no splits.",

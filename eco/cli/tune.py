@@ -1,11 +1,11 @@
 """`eco tune`: find the cascade for a target."""
 
-import math
 import shlex
 from collections.abc import Iterator
 
 import click
 
+from eco.cli.options import FiniteRange
 from eco.cli.show import aligned, estimate
 from eco.errors import TargetError
 from eco.evaluation.scoring import score
@@ -27,8 +27,8 @@ BUDGET = "Share of the last model's energy."
 
 
 @click.command(epilog=EXAMPLES)
-@click.option("--max-accuracy-loss", type=click.FloatRange(0, 100, max_open=True), help=LOSS)
-@click.option("--energy-budget", type=click.FloatRange(0, 1, min_open=True), help=BUDGET)
+@click.option("--max-accuracy-loss", type=FiniteRange(0, 100, max_open=True), help=LOSS)
+@click.option("--energy-budget", type=FiniteRange(0, 1, min_open=True), help=BUDGET)
 def tune(**limits: float | None) -> None:
     """Name the cascade for a target, its figures, and the command that puts it to use.
 
@@ -40,8 +40,6 @@ def tune(**limits: float | None) -> None:
         raise click.UsageError("Name one of --max-accuracy-loss and --energy-budget.")
     ((target, limit),) = named.items()
     option = f"--{target.replace('_', '-')}"
-    if math.isnan(limit):  # which is in every range
-        raise click.UsageError(f"{option} must be a number; got nan.")
     settings = params.load()
     goal = settings.tuning.model_copy(update={"target": target, target: limit})
     try:

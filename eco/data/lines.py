@@ -46,7 +46,8 @@ def open_pipe(stream: BinaryIO, labels: Path | None = None) -> Iterator[Samples]
         with open_samples(pipe, labels) as samples:
             yield samples
     elif labels is not None:
-        raise DataError("--labels goes with an array, but standard input holds lines")
+        problem = f"--labels goes with an array, but {NAME} holds lines"
+        raise DataError(problem, "Pipe .npy, or leave out --labels.")
     else:
         yield _from_lines(pipe)
 
@@ -128,11 +129,14 @@ def _parse(line: bytes, where: str) -> _Image:
         raise DataError(f"{where} is not JSON: {shortened(error)}") from None
     entries = value if isinstance(value, dict) else {"x": value}
     id_ = entries.get("id")
-    if not isinstance(id_, str | int | None) or re.search("[\ud800-\udfff]", str(id_)):
+    is_id = isinstance(id_, str | int | None) and not isinstance(id_, bool)
+    if not is_id or re.search("[\ud800-\udfff]", str(id_)):
         raise DataError(f"{where}: id must be a text or a whole number; got {shortened(id_)}")
     try:
         X = np.array(entries["x"])
-        if X.ndim == 2 and X.size and X.dtype.kind in "iu" and X.min() >= 0 and X.max() <= 255:
+        # NumPy takes true for 1.
+        is_whole = X.ndim == 2 and set(map(type, itertools.chain(*entries["x"]))) == {int}
+        if is_whole and X.min() >= 0 and X.max() <= 255:
             return _Image(X.astype(np.uint8), id_)
     except (KeyError, ValueError):  # no x, or rows of unequal length
         pass

@@ -122,7 +122,7 @@ async def _refuse_invalid(_: Request, error: RequestValidationError) -> Response
     if problem["type"] == "json_invalid":
         return _failed(400, f"the body is not valid JSON: {problem['ctx']['error']}")
     if problem["type"] == "model_attributes_type":
-        problem["type"] = "model_type"  # the same, of a value in Python
+        problem |= {"type": "no_object", "msg": "must be a JSON object"}
     return _failed(400, describe(problem | {"loc": problem["loc"][1:] or ("the body",)}))
 
 

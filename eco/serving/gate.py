@@ -134,7 +134,8 @@ class Gate:
         X = from_bytes(b"".join(chunks), served.shape)
         self._limits.check_images(len(X))
         answered = await self._service.answer(X)
-        if headers.get(b"accept") == NPY:
+        accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
+        if NPY in map(_media, accept.split(b",")):
             return to_npy(answered), NPY
         return json.dumps(columns(answered, served, DEFAULT)).encode(), JSON
 
@@ -147,9 +148,14 @@ async def _send(send: Send, status: int, content: bytes, headers: dict[bytes, by
 
 def check_media(given: bytes, wanted: bytes) -> None:
     """Refuse a Content-Type by 415."""
-    if given != wanted and given.partition(b";")[0].strip().lower() != wanted:
+    if given != wanted and _media(given) != wanted:
         got = given[:60].decode("latin-1") or "none"
         raise HTTPException(415, f"Content-Type must be {wanted.decode()}; got {got}")
+
+
+def _media(given: bytes) -> bytes:
+    """A media type in lower case, without parameters."""
+    return given.partition(b";")[0].strip().lower()
 
 
 def failure(problem: str) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from fastapi import HTTPException
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictInt
 
 from eco.serving.service import Answered, Served
 
@@ -33,7 +33,7 @@ class Tensor(BaseModel):
     """A tensor; ``data`` is flat, row by row, or nested as ``shape`` says."""
 
     name: str
-    shape: list[int]
+    shape: list[StrictInt]
     datatype: str
     data: list[Any]
 

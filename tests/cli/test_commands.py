@@ -3,10 +3,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 
-from eco.cli import COMMANDS
+from eco.cli import COMMANDS, main
 from eco.workflow import params
 from tests.cli.conftest import eco, refused
 from tests.conftest import REPOSITORY
@@ -19,6 +20,22 @@ def test_every_command_has_help_with_an_example(name, monkeypatch, tmp_path):
     text = eco(name, "--help").stdout
     assert f"Usage: eco {name}" in text and f"  eco {name}" in text.split("Example")[1]
     assert name in eco("--help").stdout
+
+
+RANGES = [
+    pytest.param(name, option.opts[-1], option.nargs, id=f"{name} {option.opts[-1]}")
+    for name in COMMANDS
+    for option in main.get_command(None, name).params
+    if isinstance(option.type, click.FloatRange)
+]
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+@pytest.mark.parametrize(("name", "option", "nargs"), RANGES)
+def test_a_range_holds_finite_numbers(name, option, nargs, value):
+    result = eco(name, option, *[value] * nargs, ok=False)
+    assert result.exit_code == 2
+    assert f"Invalid value for '{option}': " in result.stderr and value in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -255,3 +255,10 @@ def test_splits_of_the_study_go_into_a_folder_as_well(settings):
     eco("predict", "test", "-o", "alone.csv")
     assert visible("answers") == {"test.csv", "tuning.csv", "manifest.json"}
     assert rows_of(Path("answers/test.csv")) == rows_of(Path("alone.csv"))
+
+
+def test_a_split_that_a_clone_lacks_is_named_as_it_is_alone(settings):
+    Path("data/test.npz").unlink()
+    alone = refused("predict", "test")
+    assert "data/test.npz is missing. Make it with: dvc repro fetch" in alone
+    assert refused("predict", "test", "tuning", "-o", "answers/") == alone

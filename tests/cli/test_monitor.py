@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,19 +12,19 @@ from eco.workflow.selection import made_for
 from tests.cli.conftest import eco, refused
 from tests.cli.test_writers import skip_without_package
 from tests.data.test_streams import idx
-from tests.small_workflow import CLASSES, N, two_models
+from tests.small_workflow import CLASSES, THRESHOLD, N, two_models
 
 ALARM = 3
 
 
-def save(path, models, answered_by, label=0):
+def save(path, models, answered_by, label=0, confidence=0.9):
     n = len(answered_by)
     names = writers.Names(CLASSES, models)
     with writers.open_output(path, names) as write:
         write({
             "index": np.arange(n), "label": np.broadcast_to(label, n).astype(np.int64),
-            "confidence": np.full(n, 0.9), "answered_by": np.array(answered_by, np.int64),
-            "energy_j": np.full(n, 1e-5),
+            "confidence": np.broadcast_to(confidence, n), "energy_j": np.full(n, 1e-5),
+            "answered_by": np.array(answered_by, np.int64),
         })  # fmt: skip
 
 
@@ -77,7 +79,7 @@ def test_a_lower_alpha_takes_more_evidence(models, tmp_path):
         for alpha in (0.1, 0.001, 0.00001)
     ]  # fmt: skip
     assert at == sorted(set(at))
-    for alpha in (0, 1, "nan"):
+    for alpha in (0, 1):
         assert eco("monitor", "bad.npz", "--alpha", alpha, ok=False).exit_code == 2
 
 
@@ -145,8 +147,43 @@ def test_what_fits_no_answers_is_named(settings, models, tmp_path):
     labelled = [*given, "--labels", "y.npy", "--last"]
     assert "is of other samples" in refused(*labelled, "last.npz")
     assert f"few.npz answers 1 of {N} labelled" in refused(*labelled, "few.npz")
-    assert f"{models[0]} answered" in refused(*labelled, "mine.npz")
+    message = refused(*labelled, "mine.npz")
+    assert f"mine.npz: {models[0]} answered" in message and "with -s" not in message
+    assert f"--last takes answers of always {models[-1]}: eco predict INPUT" in message
     assert eco(*given, "--last", "last.npz", ok=False).exit_code == 2
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".npz"])
+@pytest.mark.parametrize(
+    ("confidence", "answered_by", "refused_at"),
+    [
+        ([0.8, 0.9, 0.1], [0, 0, 1], None),  # the threshold itself; the last model takes the rest
+        ([0.8, 0.79996, 0.1], [0, 0, 1], None),  # 0.8 as it is compared, and as text has it
+        ([0.8, 0.7999, 0.1], [0, 0, 1], "sample 2"),
+        ([0.8, 0.9, 0.1], [1, 0, 0], "sample 3"),
+    ],
+)
+def test_answers_below_a_threshold_are_of_another_strategy(
+    settings, models, suffix, confidence, answered_by, refused_at
+):
+    """The first model of mine answers from 0.8 on."""
+    save(Path(f"a{suffix}"), models, answered_by, confidence=np.array(confidence))
+    if refused_at is None:
+        eco("monitor", f"a{suffix}", "-s", "mine")
+    else:
+        message = refused("monitor", f"a{suffix}", "-s", "mine")
+        assert f"a{suffix}, {refused_at}: {models[0]} answered at " in message
+        assert "below its threshold 0.8 in mine. Name the strategy" in message
+
+
+def test_a_probe_cascade_answers_below_its_threshold_by_the_last_model_alone(settings):
+    name, pool = "probe_cascade, certified", settings.pool
+    n = len(pool)
+    at_threshold = np.where(np.arange(n) < n - 1, THRESHOLD, 0.1)
+    save(Path("good.npz"), pool, np.arange(n), confidence=at_threshold)
+    eco("monitor", "good.npz", "-s", name, ok=None)
+    save(Path("bad.npz"), pool, np.arange(n), confidence=at_threshold - 0.01)
+    assert f"sample 1: {pool[0]} answered at 0.8900" in refused("monitor", "bad.npz", "-s", name)
 
 
 def test_what_holds_no_answers_is_named(settings, models, tmp_path):
@@ -176,5 +213,7 @@ def test_what_holds_no_answers_is_named(settings, models, tmp_path):
         message = refused("monitor", name, "-s", "mine")
         assert name in message and problem in message
     message = refused("monitor", "mine.npz", "-s", f"always {models[-1]}")
-    assert f"{models[0]} answered, which is no model of this strategy ({models[-1]})" in message
+    assert (
+        f"{models[0]} answered, which is no model of always {models[-1]} ({models[-1]})" in message
+    )
     assert "-s" in message

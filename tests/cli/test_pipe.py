@@ -102,6 +102,18 @@ def test_a_line_that_is_no_image_leaves_what_was_answered(settings, images, tmp_
     assert (tmp_path / "out.csv").read_text() == "old"
 
 
+def test_what_is_compared_takes_an_array_and_labels(settings, images):
+    for content, remedy in (
+        (npy(images), "Name a file of --labels."),
+        (lines_of(images).encode(), "Lines have none: pipe .npy, and name a file of --labels."),
+    ):
+        code, _, errors = piped(content, "-", "--compare")
+        assert code == 1
+        assert f"standard input has no labels to --compare with. {remedy}" in errors
+    code, _, errors = piped(npy(images), "-", "--compare", "--labels", "y.npy")
+    assert code == 0 and "points lost" in errors
+
+
 def test_a_reader_that_leaves_is_met_quietly(settings):
     np.save("X.npy", np.zeros((100_000, *SHAPE), np.uint8))
     process = command("predict", "X.npy", "-o", "-", "--batch-size", 100)

@@ -21,7 +21,7 @@ def test_tune_meets_the_target_and_says_how_to_use_it(settings):
 
 def test_tune_says_what_can_be_met(settings):
     for option in ("--energy-budget", "--max-accuracy-loss"):
-        assert f"{option} must be a number; got nan" in eco("tune", option, "nan", ok=False).stderr
+        assert "finite number; got nan" in eco("tune", option, "nan", ok=False).stderr
     message = refused("tune", "--energy-budget", 1e-9)
     assert "the least that can be met is" in message and "Raise --energy-budget" in message
     assert "params.yaml" not in message

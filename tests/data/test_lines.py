@@ -91,6 +91,9 @@ FIRST = "[[1, 2], [3, 4]]\n"
         ("[[1, 2], [3, NaN]]", "whole numbers from 0 to 255"),
         ("[[1, 2], [3, null]]", "whole numbers from 0 to 255"),
         (f"[[1, 2], [3, {10**30}]]", "whole numbers from 0 to 255"),
+        ("[[1, 2], [3, true]]", "whole numbers from 0 to 255"),
+        ("[[false, true], [true, true]]", "whole numbers from 0 to 255"),
+        ('{"x": [[1, 2], [3, 4]], "id": true}', "line 3: id must be a text or a whole number"),
         ('{"X": [[1, 2], [3, 4]]}', "hold one as x"),
         ('{"x": [[1, 2], [3, 4]], "id": [1]}', "line 3: id must be a text or a whole number"),
         (
@@ -136,5 +139,5 @@ def test_a_line_is_not_read_without_end(tmp_path, monkeypatch):
 
 
 def test_labels_of_lines_are_refused(tmp_path):
-    with pytest.raises(DataError, match="--labels goes with an array"):
+    with pytest.raises(DataError, match=r"--labels goes with an array.* leave out --labels"):
         read(FIRST.encode(), labels=tmp_path / "y.npy")

@@ -1,6 +1,7 @@
 """What the server answers is what the engine does, by any route, alone or among others."""
 
 import io
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
@@ -21,6 +22,7 @@ from tests.documents import blocks
 from tests.serving.conftest import serving
 from tests.small_workflow import CLASSES, SHAPE
 
+NPY = "application/x-npy"
 OCTETS = {"content-type": "application/octet-stream"}
 
 
@@ -73,6 +75,26 @@ def test_every_route_answers_what_predict_does(client, small, folder, n):
     for name in ("label", "confidence", "energy_j"):
         assert rows[name].tolist() == expected[name]
     assert [models[i] for i in rows["answered_by"]] == expected["answered_by"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_npy"),
+    [
+        ([NPY], True),
+        ([NPY.upper()], True),
+        ([f"{NPY}, */*"], True),
+        ([f"application/json;q=0.5,{NPY};q=0.9"], True),
+        (["application/json", NPY], True),
+        ([NPY, "application/json"], True),
+        (["*/*"], False),
+        (["application/json"], False),
+        ([f"{NPY}z"], False),
+    ],
+)
+def test_an_answer_is_an_array_where_accept_names_it(client, small, folder, accept, is_npy):
+    headers = [*OCTETS.items(), *(("accept", media) for media in accept)]
+    response = client.post("/predict", content=images(small[1], 1).tobytes(), headers=headers)
+    assert response.headers["content-type"] == (NPY if is_npy else "application/json")
 
 
 def test_outputs_are_those_that_are_asked_for(client, small, folder):
@@ -175,6 +197,13 @@ def test_the_client_of_the_documents_works(client, folder, capsys):
     assert address in code
     exec(code.replace(address, str(client.base_url).rstrip("/")), {})
     assert any(name in capsys.readouterr().out for name in CLASSES)
+
+
+def test_the_raw_bytes_of_the_documents_are_images(client, folder):
+    (code,) = re.findall(r'python -c "(.*)"', (REPOSITORY / "docs/serving.md").read_text())
+    exec(code, {})
+    raw = (folder / "images.raw").read_bytes()
+    assert client.post("/predict", content=raw, headers=OCTETS).json()["label"]
 
 
 def test_the_files_of_the_container_are_enough(small, tmp_path, folder):
