@@ -144,7 +144,7 @@ def test_energies_measured_in_different_ways_are_not_added_up(settings):
     artifacts.ROUTER_ENERGY.save(energy)
     message = refused("predict", "test", "-s", "price_router, certified")
     assert "can't be added up: mode is 'cpu_load' in the one and 'rapl'" in message
-    assert "make measure" in message
+    assert "Measure both anew: dvc repro -f -s benchmark" in message
     assert message.split("ERROR: ")[1].strip() in eco("doctor").stdout
 
 
