@@ -4,14 +4,14 @@ from eco.energy.benchmark import benchmark
 from eco.errors import reported
 from eco.runtime.session import Session
 from eco.workflow import params
-from eco.workflow.artifacts import ENERGY, IMAGES, LABELS, MODEL
+from eco.workflow.artifacts import ENERGY, LABELS, MODEL, SPLITS
 
 
 def main() -> None:
     """Write J per sample of each model at each batch size."""
     settings = params.load()
     dataset, threads = settings.data.name, settings.energy.threads
-    X, _ = IMAGES.load(split="test", dataset=dataset)
+    X, _ = SPLITS.load(split="test", dataset=dataset)
     n_classes = len(LABELS.load(dataset=dataset).class_names)
     models = {model: (MODEL.path(model=model), X) for model in settings.pool}
     for path, _ in models.values():  # before minutes are spent on them

@@ -17,12 +17,12 @@ def main(model: str = "") -> None:
     dataset, threads = settings.data.name, settings.energy.threads
     n_classes = len(artifacts.LABELS.load(dataset=dataset).class_names)
     uncalibrated = Session(artifacts.QUANTIZED_MODEL.path(model=model), threads)
-    X, y = artifacts.IMAGES.load(split="calibration", dataset=dataset)
+    X, y = artifacts.SPLITS.load(split="calibration", dataset=dataset)
     graph, method = artifacts.QUANTIZED_MODEL.load(model=model), settings.calibration.method
     probabilities = uncalibrated.probabilities(X, n_classes)
     graph, temperature = calibrated(graph, probabilities, y, method)
     artifacts.MODEL.save(graph, model=model)
-    X, y = artifacts.IMAGES.load(split="test", dataset=dataset)
+    X, y = artifacts.SPLITS.load(split="test", dataset=dataset)
     metrics = {} if temperature is None else {"temperature": temperature}
     sessions = {
         "before": uncalibrated,

@@ -4,7 +4,7 @@ from eco.energy.format_comparison import choose_formats, measure_formats
 from eco.energy.formats import ONNX
 from eco.errors import reported
 from eco.workflow import params
-from eco.workflow.artifacts import FORMAT_METRICS, FORMAT_ROWS, FORMATS, IMAGES
+from eco.workflow.artifacts import FORMAT_METRICS, FORMAT_ROWS, FORMATS, SPLITS
 
 
 def main() -> None:
@@ -16,8 +16,8 @@ def main() -> None:
         name: (section.kind, section.model_dump(exclude={"kind", "targets"}))
         for name, section in sections.items()
     }
-    train = IMAGES.load(split="train", dataset=dataset)
-    X, _ = IMAGES.load(split="test", dataset=dataset)
+    train = SPLITS.load(split="train", dataset=dataset)
+    X, _ = SPLITS.load(split="test", dataset=dataset)
     measurements = measure_formats(models, train, X, energy, settings.seed)
     FORMATS.save(measurements)
     FORMAT_ROWS.save(measurements.shares(format_name=ONNX))

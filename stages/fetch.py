@@ -6,7 +6,7 @@ from eco.data.splits import Split, load_splits
 from eco.errors import reported
 from eco.estimators.duplicates import SHARE, share_of_near_copies
 from eco.workflow import params
-from eco.workflow.artifacts import IMAGES, LABELS, PREDICTED, TARGETS, Labels
+from eco.workflow.artifacts import LABELS, PREDICTED, SPLITS, TARGETS, Labels
 
 
 def main() -> None:
@@ -18,7 +18,7 @@ def main() -> None:
     labels = {split: splits[split].y for split in PREDICTED}
     LABELS.save(Labels(labels, class_names), dataset=dataset)
     for split, (X, y) in splits.items():
-        IMAGES.save((X, y), split=split, dataset=dataset)
+        SPLITS.save((X, y), split=split, dataset=dataset)
         print(f"{split:13} {len(X):6} images of {X.shape[1]} x {X.shape[2]} pixels")
     TARGETS.save(splits["train"].y, kind="hard", dataset=dataset)
     warn_of_near_copies(splits)

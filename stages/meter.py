@@ -41,7 +41,7 @@ def strategy_loaders(settings: Params, strategies: dict[str, Strategy]) -> dict[
 def main() -> None:
     """Write the measured energies, and how they compare with the modelled ones."""
     settings = params.load()
-    X, y = artifacts.IMAGES.load(split="test", dataset=settings.data.name)
+    X, y = artifacts.SPLITS.load(split="test", dataset=settings.data.name)
     strategies = named_strategies(settings)
     loaders = strategy_loaders(settings, strategies)
     with measured(artifacts.ENERGY) as models:

@@ -5,7 +5,7 @@ import sys
 from eco.errors import reported
 from eco.runtime.session import Session
 from eco.workflow import params
-from eco.workflow.artifacts import IMAGES, LABELS, MODEL, PREDICTED, PREDICTIONS
+from eco.workflow.artifacts import LABELS, MODEL, PREDICTED, PREDICTIONS, SPLITS
 
 
 def main(model: str = "") -> None:
@@ -16,7 +16,7 @@ def main(model: str = "") -> None:
     n_classes = len(LABELS.load(dataset=dataset).class_names)
     session = Session(MODEL.path(model=model), settings.energy.threads)
     for split in PREDICTED:
-        X, y = IMAGES.load(split=split, dataset=dataset)
+        X, y = SPLITS.load(split=split, dataset=dataset)
         probabilities[split] = session.probabilities(X, n_classes)
         accuracy = (probabilities[split].argmax(axis=1) == y).mean()
         print(f"{model}: {accuracy:.2%} correct on {len(y)} {split} images")

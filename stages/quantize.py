@@ -9,10 +9,10 @@ from eco.runtime.session import Session
 from eco.strategies.confidence import correct
 from eco.workflow import params
 from eco.workflow.artifacts import (
-    IMAGES,
     LABELS,
     QUANTIZATION_METRICS,
     QUANTIZED_MODEL,
+    SPLITS,
     TRAINED_MODEL,
 )
 
@@ -26,12 +26,12 @@ def main(model: str = "") -> None:
     settings.model(model)
     dataset, threads = settings.data.name, settings.energy.threads
     n_classes = len(LABELS.load(dataset=dataset).class_names)
-    X, y = IMAGES.load(split="test", dataset=dataset)
+    X, y = SPLITS.load(split="test", dataset=dataset)
     trained = Session(TRAINED_MODEL.path(model=model), threads)
     before = trained.probabilities(X, n_classes)
     graph = TRAINED_MODEL.load(model=model)
     if model in settings.quantized:
-        X_train, _ = IMAGES.load(split="train", dataset=dataset)
+        X_train, _ = SPLITS.load(split="train", dataset=dataset)
         try:
             graph = quantize(graph, X_train[:SAMPLES])
         except ModelError as error:

@@ -2,7 +2,7 @@
 
 from eco.errors import reported
 from eco.workflow import params
-from eco.workflow.artifacts import IMAGES, SAMPLE
+from eco.workflow.artifacts import SAMPLE, SPLITS
 
 #: Images; with their labels about 90 KB.
 N_SAMPLE = 200
@@ -12,7 +12,7 @@ def main() -> None:
     """Write the first images of test, in their order, and their labels."""
     settings = params.load()
     dataset = settings.data.name
-    X, y = IMAGES.load(split="test", dataset=dataset)
+    X, y = SPLITS.load(split="test", dataset=dataset)
     SAMPLE.save((X[:N_SAMPLE], y[:N_SAMPLE]), dataset=dataset)
     size = SAMPLE.path().stat().st_size
     print(f"{SAMPLE.path()}: {len(X[:N_SAMPLE])} images, {size / 1000:.0f} KB")

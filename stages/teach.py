@@ -7,7 +7,7 @@ import numpy as np
 from eco.errors import reported
 from eco.runtime.session import Session
 from eco.workflow import params
-from eco.workflow.artifacts import IMAGES, LABELS, TARGETS, TEACHING_METRICS, TRAINED_MODEL
+from eco.workflow.artifacts import LABELS, SPLITS, TARGETS, TEACHING_METRICS, TRAINED_MODEL
 
 
 def main() -> None:
@@ -18,7 +18,7 @@ def main() -> None:
     """
     settings = params.load()
     dataset, teacher, weight = settings.data.name, settings.pool[-1], settings.distillation.weight
-    X, y = IMAGES.load(split="train", dataset=dataset)
+    X, y = SPLITS.load(split="train", dataset=dataset)
     n_classes = len(LABELS.load(dataset=dataset).class_names)
     start, cpu_start = time.monotonic(), time.process_time()
     session = Session(TRAINED_MODEL.path(model=teacher), settings.energy.threads)

@@ -13,9 +13,9 @@ def main(model: str = "") -> None:
     settings = params.load()
     dataset, section = settings.data.name, settings.model(model).model_dump()
     kind, targets = section.pop("kind"), section.pop("targets")
-    X, y = artifacts.IMAGES.load(split="train", dataset=dataset)
+    X, y = artifacts.SPLITS.load(split="train", dataset=dataset)
     soft = artifacts.TARGETS.load(kind="soft", dataset=dataset) if targets == "soft" else None
-    held_out = artifacts.IMAGES.load(split="calibration", dataset=dataset)
+    held_out = artifacts.SPLITS.load(split="calibration", dataset=dataset)
     start, cpu_start = time.monotonic(), time.process_time()
     graph, curve = base.train(kind, section, X, y, *held_out, settings.seed, soft)
     seconds, cpu_seconds = time.monotonic() - start, time.process_time() - cpu_start

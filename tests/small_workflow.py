@@ -82,7 +82,7 @@ def save_models(settings, rng):
         artifacts.PREDICTIONS.save(held_out, model=model, dataset=data)
     y = {s: np.where(rng.random(N) < 0.1, 0, p[s].argmax(1)).astype(np.uint8) for s in splits}
     for split in splits:
-        artifacts.IMAGES.save((X[split], y[split]), split=split, dataset=data)
+        artifacts.SPLITS.save((X[split], y[split]), split=split, dataset=data)
     artifacts.SAMPLE.save((X["test"][:20], y["test"][:20]), dataset=data)
     labels = artifacts.Labels({split: y[split] for split in artifacts.PREDICTED}, CLASSES)
     artifacts.LABELS.save(labels, dataset=data)

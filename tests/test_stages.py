@@ -48,7 +48,7 @@ def settings(tmp_path, monkeypatch):
     dataset, y = settings.data.name, np.arange(N, dtype=np.uint8) % len(CLASSES)
     for split in ("train", *artifacts.PREDICTED):
         X = random.integers(0, 256, (N, *SHAPE), np.uint8)
-        artifacts.IMAGES.save((X, y), split=split, dataset=dataset)
+        artifacts.SPLITS.save((X, y), split=split, dataset=dataset)
     labels = artifacts.Labels(dict.fromkeys(artifacts.PREDICTED, y), CLASSES)
     artifacts.LABELS.save(labels, dataset=dataset)
     return settings
@@ -107,7 +107,7 @@ def test_predictions_keep_the_labels_of_the_model(settings):
     artifacts.MODEL.save(graph, model=model)
     with contextlib.redirect_stdout(None):
         run("predict", model)
-    X, _ = artifacts.IMAGES.load(split="test", dataset=dataset)
+    X, _ = artifacts.SPLITS.load(split="test", dataset=dataset)
     p = Session(artifacts.MODEL.path(model=model), 1)(X)
     stored = artifacts.PREDICTIONS.load(model=model, dataset=dataset)["test"]
     assert (p.round(4).argmax(axis=1) != p.argmax(axis=1)).any()
@@ -125,10 +125,10 @@ def own_data(folder, **arrays):
 def test_a_class_name_that_is_refused_leaves_the_images_of_before(settings, tmp_path):
     names = ["plain", "</script><script>"]
     own_data(tmp_path, X=np.zeros((400, 4, 5), np.uint8), y=np.arange(400) % 2, class_names=names)
-    before = artifacts.IMAGES.path(split="test").read_bytes()
+    before = artifacts.SPLITS.path(split="test").read_bytes()
     with pytest.raises(DataError, match="must name classes"):
         importlib.import_module("stages.fetch").main()
-    assert artifacts.IMAGES.path(split="test").read_bytes() == before
+    assert artifacts.SPLITS.path(split="test").read_bytes() == before
 
 
 def test_near_copies_across_splits_are_named_unless_their_groups_are(settings, tmp_path, capsys):
@@ -144,7 +144,7 @@ def test_near_copies_across_splits_are_named_unless_their_groups_are(settings, t
     own_data(tmp_path, **arrays, groups=np.arange(960) // 4)
     importlib.import_module("stages.fetch").main()
     assert "WARNING" not in capsys.readouterr().out
-    sizes = [len(artifacts.IMAGES.load(split=s, dataset="own")[1]) for s in artifacts.PREDICTED]
+    sizes = [len(artifacts.SPLITS.load(split=s, dataset="own")[1]) for s in artifacts.PREDICTED]
     # 5, 8 and 7 % of the 180 groups that aren't test; of those that certify, an image each.
     assert sizes == [4 * 9, 4 * 14, 13, 4 * 60]
 
@@ -152,7 +152,7 @@ def test_near_copies_across_splits_are_named_unless_their_groups_are(settings, t
 def test_the_sample_is_the_beginning_of_test_and_small(settings):
     with contextlib.redirect_stdout(None):
         importlib.import_module("stages.sample").main()
-    X, y = artifacts.IMAGES.load(split="test", dataset=settings.data.name)
+    X, y = artifacts.SPLITS.load(split="test", dataset=settings.data.name)
     images, labels = artifacts.SAMPLE.load(dataset=settings.data.name)
     assert (images == X[:200]).all() and (labels == y[:200]).all()
     assert artifacts.SAMPLE.path().stat().st_size < 150_000

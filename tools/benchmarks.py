@@ -31,7 +31,7 @@ from eco.strategies.certification import resplit_violations
 from eco.strategies.decisions import decide
 from eco.strategies.outcomes import Outcomes, Readings
 from eco.workflow import params
-from eco.workflow.artifacts import ENERGY, IMAGES, MODEL
+from eco.workflow.artifacts import ENERGY, MODEL, SPLITS
 from eco.workflow.outcomes import load_outcomes
 from eco.workflow.selection import named_strategies
 from tests.conftest import clone
@@ -46,7 +46,7 @@ FOUR = ("tiny", "medium", "large")
 
 def images(split: str) -> tuple[np.ndarray, np.ndarray]:
     """Images and labels of one split."""
-    return IMAGES.load(split=split, dataset=params.load().data.name)
+    return SPLITS.load(split=split, dataset=params.load().data.name)
 
 
 def arithmetic() -> None:

@@ -181,7 +181,7 @@ def models(rng: Random) -> Case:
 
 def streams(rng: Random) -> Case:
     """Files of images and labels that `eco predict` and `data.path` take."""
-    X, y = artifacts.IMAGES.load(split="test", dataset=params.load().data.name)
+    X, y = artifacts.SPLITS.load(split="test", dataset=params.load().data.name)
     X, y, name = X[:9], y[:9], choose(rng, ["X.npy", "X.npz", "X-idx3-ubyte", "X.npy.gz"])
     stream = io.BytesIO()
     if name == "X.npz":
@@ -256,7 +256,7 @@ ANSWERS = (
 
 def options(rng: Random) -> Case:
     """Arguments of commands."""
-    X, _ = artifacts.IMAGES.load(split="test", dataset=params.load().data.name)
+    X, _ = artifacts.SPLITS.load(split="test", dataset=params.load().data.name)
     np.save("X.npy", X)
     os.mkfifo("fifo")
     Path("loop").symlink_to("loop")

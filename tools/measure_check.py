@@ -16,7 +16,7 @@ from eco.energy.measurement import Measurement, Measurements
 from eco.energy.protocol import BUSY_NEIGHBOURS
 from eco.errors import reported
 from eco.workflow import params
-from eco.workflow.artifacts import IMAGES, MODEL
+from eco.workflow.artifacts import MODEL, SPLITS
 
 RUNS = 3
 #: The measurements of one run, by name and batch size.
@@ -122,7 +122,7 @@ def main() -> None:
     logging.basicConfig(format="%(message)s")
     logging.getLogger("eco").setLevel(logging.INFO)
     settings = params.load()
-    X, _ = IMAGES.load(split="test", dataset=settings.data.name)
+    X, _ = SPLITS.load(split="test", dataset=settings.data.name)
     models = {model: (MODEL.path(model=model), X) for model in settings.pool}
     runs = []
     for run in range(RUNS):

@@ -84,7 +84,7 @@ def _energy_findings(settings: params.Params) -> Iterator[str]:
 
 
 def _file_findings(settings: params.Params) -> Iterator[str]:
-    cached = [files.IMAGES.path(split=split) for split in ("train", *files.PREDICTED)]
+    cached = [files.SPLITS.path(split=split) for split in ("train", *files.PREDICTED)]
     tracked = [file.path() for file in TRACKED]
     tracked += [files.ROUTER_MODEL.path(router=router) for router in files.ROUTERS]
     for model in settings.pool:

@@ -93,7 +93,7 @@ def predict(
         raise click.UsageError("--labels, --compare and --measure take one INPUT and no folder.")
     else:
         for split in filter(SPLITS.__contains__, sources):  # missing, or of another data set
-            artifacts.IMAGES.load(split=split, dataset=settings.data.name)
+            artifacts.SPLITS.load(split=split, dataset=settings.data.name)
         strategy, suffix = find_strategy(settings, name), f".{form or 'csv'}"
         task = many.Task(settings, name, strategy, Path(output), suffix, batch_size)
         many.predict_many(task, [str(_path(source)) for source in sources], workers)
@@ -111,7 +111,7 @@ def _takes_many(output: str) -> bool:
 
 
 def _path(source: str) -> Path:
-    return artifacts.IMAGES.path(split=source) if source in SPLITS else Path(source)
+    return artifacts.SPLITS.path(split=source) if source in SPLITS else Path(source)
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def _open_source(settings: Params, one: _One) -> Iterator[streams.Samples]:
     elif one.labels is not None:
         raise DataError(f"the split {one.source} has labels of its own", "Leave out --labels.")
     else:
-        X, y = artifacts.IMAGES.load(split=one.source, dataset=settings.data.name)
+        X, y = artifacts.SPLITS.load(split=one.source, dataset=settings.data.name)
         yield streams.from_arrays(X, y)
 
 

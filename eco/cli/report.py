@@ -3,7 +3,7 @@
 import click
 
 from eco.workflow import params
-from eco.workflow.artifacts import IMAGES, REPORT, SAMPLE
+from eco.workflow.artifacts import REPORT, SAMPLE, SPLITS
 
 EXAMPLES = """\b
 Examples:
@@ -23,7 +23,7 @@ def report() -> None:
     settings = params.load()
     REPORT.save(make_page(settings))
     click.echo(f"the page: {REPORT.path()}, opens in any browser, needs no network")
-    if IMAGES.path(split="test").exists():
+    if SPLITS.path(split="test").exists():
         return
     sample = SAMPLE.path()
     shown = f"are those of {sample}" if sample.exists() else f"are left out: {sample} is missing"

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from eco.report import page
 from eco.report.study import load_study
-from eco.workflow.artifacts import IMAGES, LABELS, SAMPLE
+from eco.workflow.artifacts import LABELS, SAMPLE, SPLITS
 from eco.workflow.outcomes import load_outcomes
 from eco.workflow.schema import Params
 
@@ -26,8 +26,8 @@ def make_page(settings: Params) -> bytes:
 
 def example_images(dataset: str) -> Mapping[int, NDArray[Any]]:
     """Test images by their place: all, or those of the sample in git, or none."""
-    if IMAGES.path(split="test").exists():
-        images, _ = IMAGES.load(split="test", dataset=dataset)
+    if SPLITS.path(split="test").exists():
+        images, _ = SPLITS.load(split="test", dataset=dataset)
     elif SAMPLE.path().exists():
         images, _ = SAMPLE.load(dataset=dataset)
     else:

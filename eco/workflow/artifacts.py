@@ -148,18 +148,18 @@ def _rows(name: str, made_by: str, row: type[records.Record]) -> Artifact[Rows]:
     return Artifact(f"plots/{name}.json", made_by, _json(records.rows(row)))
 
 
-# Names: IMAGES split, dataset; SAMPLE, LABELS dataset; TARGETS kind ("hard" or "soft"), dataset;
+# Names: SPLITS split, dataset; SAMPLE, LABELS dataset; TARGETS kind ("hard" or "soft"), dataset;
 # PREDICTIONS model, dataset; ORACLE, ROUTER_CHOICES pool; ROUTER_SCORES router, pool; FRONTIER,
 # CERTIFIED made_for; rows of strategies pool, if their models must be of it. Where a file holds
 # several splits, `splits` are those to read.
-IMAGES = _arrays(
-    "{split}", "fetch", "{split} images of {dataset}",
-    contents.images, contents.images_arrays, ("X", "y"), in_git=False,
+SPLITS = _arrays(
+    "{split}", "fetch", "{split} samples of {dataset}",
+    contents.samples, contents.samples_arrays, ("X", "y"), in_git=False,
 )  # fmt: skip
 #: The first images of test, for what a fresh clone can show.
 SAMPLE = _arrays(
     "sample", "sample", "sample of {dataset}",
-    contents.images, contents.images_arrays, ("X", "y"),
+    contents.samples, contents.samples_arrays, ("X", "y"),
 )  # fmt: skip
 TARGETS = _arrays(
     "targets/{kind}", "teach", "{kind} targets of {dataset}",

@@ -26,7 +26,7 @@ class Labels:
     class_names: list[str]
 
 
-def images(arrays: Arrays, _: Names) -> tuple[Array, Array]:
+def samples(arrays: Arrays, _: Names) -> tuple[Array, Array]:
     """``X``, (n_samples, height, width) uint8, and ``y``, (n_samples,) uint8."""
     X, y = arrays["X"], arrays["y"]
     if X.dtype != np.uint8 or X.ndim != 3 or len(X) == 0 or y.shape != (len(X),):
@@ -35,8 +35,8 @@ def images(arrays: Arrays, _: Names) -> tuple[Array, Array]:
     return X, y
 
 
-def images_arrays(pair: tuple[Array, Array]) -> Arrays:
-    """What `images` reads."""
+def samples_arrays(pair: tuple[Array, Array]) -> Arrays:
+    """What `samples` reads."""
     return {"X": pair[0], "y": pair[1]}
 
 

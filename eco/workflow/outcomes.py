@@ -130,7 +130,7 @@ def load_router_inputs(settings: Params) -> tuple[dict[str, Array], ...]:
     oracle = files.ORACLE.load(pool=pool)
     X, probe = {}, {}
     for split in files.PREDICTED:
-        X[split], _ = files.IMAGES.load(split=split, dataset=dataset)
+        X[split], _ = files.SPLITS.load(split=split, dataset=dataset)
         probe[split] = load_probabilities([settings.router.probe], split, dataset)[:, 0]
         if not len(X[split]) == len(probe[split]) == len(oracle[split]):
             raise files.ORACLE.error(

@@ -22,7 +22,7 @@ def test_doctor_lists_findings_energies_and_missing_files(settings):
 
 
 def test_missing_images_come_back_from_the_cache(settings):
-    image = artifacts.IMAGES.path(split="train")
+    image = artifacts.SPLITS.path(split="train")
     image.unlink()
     assert f"missing: {image}. Bring them back: dvc checkout" in eco("doctor").stdout
 

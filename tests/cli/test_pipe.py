@@ -17,7 +17,7 @@ from tests.small_workflow import SHAPE, N
 
 @pytest.fixture
 def images(settings):
-    X, y = artifacts.IMAGES.load(split="test", dataset=settings.data.name)
+    X, y = artifacts.SPLITS.load(split="test", dataset=settings.data.name)
     np.save("y.npy", y)
     return X
 

@@ -35,7 +35,7 @@ def expected(settings, name):
     strategy, outcomes = strategy_of(settings, name), load_outcomes(settings, "test")
     if strategy.router:
         size = settings.energy.batch_size
-        X, _ = artifacts.IMAGES.load(split="test", dataset=settings.data.name)
+        X, _ = artifacts.SPLITS.load(split="test", dataset=settings.data.name)
         if strategy.probe:
             stored = artifacts.PREDICTIONS.load(model=strategy.probe, dataset=settings.data.name)
             X = stored["test"]
@@ -103,7 +103,7 @@ def test_predicting_gives_the_same_from_and_to_every_form_of_file(
     settings, tmp_path, source, suffix, batch_size
 ):
     skip_without_package(suffix)
-    X, y = artifacts.IMAGES.load(split="test", dataset=settings.data.name)
+    X, y = artifacts.SPLITS.load(split="test", dataset=settings.data.name)
     (tmp_path / source).write_bytes(INPUTS[source](X, y))
     (tmp_path / "y-ubyte").write_bytes(idx(y))
     labels = ["--labels", "y-ubyte", "--compare"] if source == "X-ubyte" else []
@@ -164,7 +164,7 @@ def test_the_chosen_cascade_is_the_tuned_one_where_params_say_so(settings, tmp_p
 
 
 def test_what_can_not_be_predicted_is_named(settings, tmp_path):
-    X, y = artifacts.IMAGES.load(split="test", dataset=settings.data.name)
+    X, y = artifacts.SPLITS.load(split="test", dataset=settings.data.name)
     (tmp_path / "small.npy").write_bytes(npy(X[:, :3]))
     (tmp_path / "X.npy").write_bytes(npy(X))
     (tmp_path / "nan.npy").write_bytes(npy(np.full(X.shape, np.nan)))
@@ -179,7 +179,7 @@ def test_what_can_not_be_predicted_is_named(settings, tmp_path):
     )
     assert "must end in one of" in refused("predict", "test", "-o", "out.txt")
     (tmp_path / "y.npy").write_bytes(npy(y))
-    inputs = [artifacts.IMAGES.path(split="test"), tmp_path / "y.npy"]
+    inputs = [artifacts.SPLITS.path(split="test"), tmp_path / "y.npy"]
     before = [path.read_bytes() for path in inputs]
     assert "is the input" in refused("predict", "test", "-o", inputs[0])
     (tmp_path / "labels.csv").symlink_to(inputs[1])  # an ending that results may have

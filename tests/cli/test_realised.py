@@ -45,7 +45,7 @@ def test_a_missing_file_with_a_whole_path_is_in_no_folder(settings):
 
 
 def test_missing_images_are_had_without_the_rest_of_the_study(settings):
-    artifacts.IMAGES.path(split="test").unlink()
+    artifacts.SPLITS.path(split="test").unlink()
     message = refused("predict", "test")
     assert "dvc repro fetch" in message and "everything: dvc repro" in message
     assert "git checkout" not in message

@@ -158,7 +158,7 @@ def study(tmp_path_factory):
             patch.chdir(folder)
             y = artifacts.LABELS.load(dataset=dataset).y["test"]
             X = np.random.default_rng(0).integers(256, size=(len(y), 28, 28), dtype=np.uint8)
-            artifacts.IMAGES.save((X, y), split="test", dataset=dataset)
+            artifacts.SPLITS.save((X, y), split="test", dataset=dataset)
     command = [sys.executable, "-m", "stages.report"]
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr

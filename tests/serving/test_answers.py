@@ -27,7 +27,7 @@ OCTETS = {"content-type": "application/octet-stream"}
 
 
 def images(settings, n):
-    return artifacts.IMAGES.load(split="test", dataset=settings.data.name)[0][:n]
+    return artifacts.SPLITS.load(split="test", dataset=settings.data.name)[0][:n]
 
 
 def predicted(X, name="chosen"):

@@ -22,7 +22,6 @@ from eco.workflow.artifacts import (
     ENERGY,
     ENERGY_ROWS,
     FRONTIER,
-    IMAGES,
     LABELS,
     MODEL,
     ORACLE,
@@ -31,6 +30,7 @@ from eco.workflow.artifacts import (
     ROUTER_SCORES,
     ROUTING_ROWS,
     SHARE_ROWS,
+    SPLITS,
     STRATEGY_ROWS,
     TARGETS,
     TRAINED_MODEL,
@@ -203,9 +203,9 @@ def test_targets_of_another_form_are_refused(kind, y, problem):
 
 def test_images_of_another_split_are_refused():
     X, y = np.zeros((4, 8, 8), np.uint8), np.zeros(4, np.uint8)
-    IMAGES.save((X, y), split="test", dataset="toys")
-    IMAGES.path(split="test").rename(IMAGES.path(split="train"))
-    message = error_of(IMAGES, split="train", dataset="toys")
+    SPLITS.save((X, y), split="test", dataset="toys")
+    SPLITS.path(split="test").rename(SPLITS.path(split="train"))
+    message = error_of(SPLITS, split="train", dataset="toys")
     assert "data/train.npz must hold train images of toys, but holds test images" in message
     assert "dvc repro fetch" in message
 
@@ -220,8 +220,8 @@ def test_images_of_another_split_are_refused():
     ],
 )
 def test_images_of_another_shape_are_refused(X, y):
-    IMAGES.save((X, y), split="test", dataset="toys")
-    assert "must hold uint8 images" in error_of(IMAGES, split="test", dataset="toys")
+    SPLITS.save((X, y), split="test", dataset="toys")
+    assert "must hold uint8 images" in error_of(SPLITS, split="test", dataset="toys")
 
 
 def test_choices_know_who_made_them_and_the_pool_that_they_index():
