@@ -86,7 +86,7 @@ Examples:
 @click.option(
     "--margin-se",
     type=float,
-    default=1.0,
+    default=1.3,
     help="Standard errors between the tuned figure and its limit.",
 )
 @click.option(

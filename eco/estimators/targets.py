@@ -27,7 +27,7 @@ class TargetedPool(Pool):
     _: KW_ONLY
     max_accuracy_loss: float = LOSS
     energy_budget: float | None = None
-    margin_se: float = 1.0
+    margin_se: float = 1.3
     scoring: str = "accuracy"
     cost_matrix: Any = None
     pos_label: Any = None

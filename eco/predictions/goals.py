@@ -43,7 +43,7 @@ class Goals:
     max_loss: float = 0.5  #: Percentage points that are certified.
     max_harm: float = 0.5  #: Percentage points that are certified.
     delta: float = 0.05  #: Probability with which a certificate may be wrong.
-    margin_se: float = 1.0  #: As in `eco.strategies.tuning.for_loss`.
+    margin_se: float = 1.3  #: As in `eco.strategies.tuning.for_loss`.
     settings_per_chain: int = 3_000  #: As in `eco.strategies.tuning.frontier`.
     longest_chain: int = 4
     metric: str = "accuracy"  #: One of `eco.strategies.metrics.NAMES`.

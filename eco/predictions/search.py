@@ -36,7 +36,7 @@ def tune(
     signal: Signal = "max_probability",
     max_accuracy_loss: float = 0.5,
     cost_budget: float | None = None,
-    margin_se: float = 1.0,
+    margin_se: float = 1.3,
     settings_per_chain: int = 3_000,
     longest_chain: int = 4,
     metric: str = "accuracy",
