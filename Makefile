@@ -12,6 +12,7 @@ DEMO_PATH := $(CURDIR)/$(DEMO)
 RUN := PATH="$(BIN):$$PATH" PYTHONUNBUFFERED=1
 TEST := $(RUN) python -m pytest -n 2 --dist loadfile
 PIP := "$(BIN)/python" -m pip install --quiet --disable-pip-version-check
+COMPILE := uv pip compile --universal --python-version 3.11 --no-header --no-annotate --generate-hashes
 PYTHON_OK = "$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 	{ echo "ERROR: Python 3.11 to 3.13 is needed, $(PYTHON) is $$("$(PYTHON)" --version 2>&1). Name one: PYTHON=python3.12 make $(MAKECMDGOALS)"; exit 1; }
 # One whose making was interrupted may hold half of a package, which pip takes for whole.
@@ -45,11 +46,11 @@ demo: $(DEMO)/.ready ## A cascade on a few images, its energy on this machine, a
 	@PATH="$(DEMO_PATH)/bin:$$PATH" eco demo
 
 # Without TensorFlow and the tests: what `eco demo` needs, at the pinned versions.
-$(DEMO)/.ready: requirements.txt pyproject.toml
+$(DEMO)/.ready: requirements-demo.txt pyproject.toml
 	@$(PYTHON_OK)
 	@$(call VENV_MADE,$(DEMO))
-	@sed -E 's/ *\\$$//; /^ *--hash/d' requirements.txt > "$(DEMO)/constraints.txt"
-	"$(DEMO_PATH)/bin/python" -m pip install --quiet --disable-pip-version-check -c "$(DEMO)/constraints.txt" --editable '.[onnx,energy,workflow,report]'
+	"$(DEMO_PATH)/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-demo.txt
+	"$(DEMO_PATH)/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch "$@" && rm "$(DEMO)/.unfinished"
 
 repro: env ## Run the study: data, training, energy of this machine, routers, tuning, certificates
@@ -109,8 +110,9 @@ fuzz: env ## Try 1,200 hostile settings, files, models, inputs and arguments: a 
 docs: env ## Put the results of metrics/ and the settings into docs/ and README.md
 	$(RUN) python docs/build.py
 
-lock: ## Resolve pyproject.toml into requirements.txt (needs uv)
-	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --generate-hashes --upgrade --extra all --group test pyproject.toml -o requirements.txt
+lock: ## Resolve pyproject.toml into requirements.txt, and what the demo takes of it (needs uv)
+	$(COMPILE) --upgrade --extra all --group test pyproject.toml -o requirements.txt
+	echo 'setuptools>=77' | $(COMPILE) --constraint requirements.txt --extra onnx --extra energy --extra workflow --extra report pyproject.toml - -o requirements-demo.txt
 
 clean: ## Remove the environment
 	rm -rf "$(VENV)"

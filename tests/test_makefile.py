@@ -5,7 +5,6 @@ import shutil
 import subprocess
 
 import pytest
-from packaging.requirements import Requirement
 
 from tests.conftest import REPOSITORY
 
@@ -38,7 +37,13 @@ def make(tmp_path):
     """A function that runs `make` in a folder with spaces; it gives the calls, one a list."""
     folder = tmp_path / "a folder" / "the study"
     (folder / "eco/report").mkdir(parents=True)
-    for name in ("Makefile", "requirements.txt", "pyproject.toml", "eco/report/plots_page.py"):
+    for name in (
+        "Makefile",
+        "requirements.txt",
+        "requirements-demo.txt",
+        "pyproject.toml",
+        "eco/report/plots_page.py",
+    ):
         shutil.copy(REPOSITORY / name, folder / name)
     python = tmp_path / "a folder" / "python"
     python.write_text(PROGRAM)
@@ -108,21 +113,30 @@ def test_the_ways_to_run_the_study_differ_in_an_option(make, goal, option):
     assert make(goal)[0] == [["python", "-m", "tools.repro", option]]
 
 
-def test_the_demo_has_a_small_environment_at_the_pinned_versions(make):
-    calls, _, folder = make("demo")
-    (install,) = [call for call in calls if "install" in call]
-    assert install[-1] == ".[onnx,energy,workflow,report]"
+def test_the_demo_has_a_small_environment_of_its_own(make):
+    calls, _, _ = make("demo")
+    installed = [call for call in calls if "install" in call]
+    assert installed[0][-3:] == ["--require-hashes", "-r", "requirements-demo.txt"]
+    assert installed[1][-2:] == ["--editable", "."]
     assert calls[-1] == ["eco", "demo"]
-    lines = (folder / ".venv-demo/constraints.txt").read_text().splitlines()
-    pinned = [Requirement(line) for line in lines if line.strip()]
-    assert len(pinned) > 100
-    assert all(str(one.specifier).startswith("==") and not one.extras for one in pinned)
     assert make("demo")[0] == [["eco", "demo"]]
 
 
-def test_the_requirements_name_hashes_and_no_host():
-    text = (REPOSITORY / "requirements.txt").read_text()
-    packages = [line for line in text.splitlines() if "==" in line]
+def pinned(name):
+    lines = (REPOSITORY / name).read_text().splitlines()
+    return {line for line in lines if "==" in line}
+
+
+def test_the_demo_takes_the_versions_of_the_study_and_less():
+    demo, study = pinned("requirements-demo.txt"), pinned("requirements.txt")
+    assert demo < study
+    assert not any(line.startswith(("tensorflow", "keras")) for line in demo)
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-demo.txt"])
+def test_the_requirements_name_hashes_and_no_host(name):
+    text = (REPOSITORY / name).read_text()
+    packages = pinned(name)
     assert len(packages) > 100
     assert all(line.endswith("\\") for line in packages)
     assert text.count("--hash=sha256:") > len(packages)
