@@ -13,17 +13,6 @@ if TYPE_CHECKING:  # whose packages a table of predictions doesn't need
     from eco.report.study import Study
 
 
-def counted(n: float, unit: str) -> str:
-    """A number with its unit, in the plural unless it is one.
-
-    Examples
-    --------
-    >>> counted(1.0, "standard error"), counted(0.5, "standard error")
-    ('1 standard error', '0.5 standard errors')
-    """
-    return f"{n:g} {unit}" if n == 1 else f"{n:g} {unit}s"
-
-
 def figure(row: Row, key: str, form: str, scale: float = 1.0) -> str:
     """A figure of a row; nothing where the row has none.
 
