@@ -75,7 +75,7 @@ def test_predicting_equals_the_arithmetic_for_every_kind_of_strategy(settings, t
         f"accuracy           {accuracy:.2%}",
         f"points lost        {100 * (outcomes.reference_accuracy - accuracy):.2f} ",
         f"{last} {np.mean([r['answered_by'] == last for r in rows]):.2%}",
-        "images/s",
+        "samples/s",
     ):
         assert text in result.stdout
     for label, value in (
