@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eco.errors import extra
-from eco.models.sklearn import scale
+from eco.models.features import scale
 
 Array = NDArray[Any]
 
