@@ -87,6 +87,7 @@ def _file_findings(settings: params.Params) -> Iterator[str]:
     cached = [files.SPLITS.path(split=split) for split in ("train", *files.PREDICTED)]
     tracked = [file.path() for file in TRACKED]
     tracked += [files.ROUTER_MODEL.path(router=router) for router in files.ROUTERS]
+    tracked += [files.ENCODING.path()] if settings.data.kind != "images" else []
     for model in settings.pool:
         tracked += [files.MODEL.path(model=model), files.PREDICTIONS.path(model=model)]
     for paths, bringing in [(cached, "dvc checkout"), (tracked, "git checkout HEAD --")]:

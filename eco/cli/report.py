@@ -2,7 +2,6 @@
 
 import click
 
-from eco.data.kinds import kind_of
 from eco.workflow import params
 from eco.workflow.artifacts import REPORT, SAMPLE, SPLITS
 
@@ -19,15 +18,13 @@ def report() -> None:
     The results in git are enough: no training, no data. If samples are images, it shows some of
     the test split or, where that is missing, of the sample in git.
     """
-    from eco.report.make import make_page, samples_of_test  # Vega-Lite
+    from eco.report.make import make_page  # Vega-Lite
 
     settings = params.load()
     REPORT.save(make_page(settings))
     click.echo(f"the page: {REPORT.path()}, opens in any browser, needs no network")
-    if SPLITS.path(split="test").exists():
+    if settings.data.kind != "images" or SPLITS.path(split="test").exists():
         return
-    X, sample = samples_of_test(settings.data.name), SAMPLE.path()
-    if X is not None and kind_of(X) != "images":
-        return
+    sample = SAMPLE.path()
     shown = f"are those of {sample}" if sample.exists() else f"are left out: {sample} is missing"
     click.echo(f"Its example images {shown}. All test images: dvc repro fetch, then eco report")
