@@ -30,7 +30,7 @@ def init(folder: Path, data: str, models: str | None) -> None:
     values = new_study.settings(folder, data, models)
     section = values["data"]
     path = data if section["path"] else ""
-    splits, classes = load_splits(section["name"], path, section["shares"], values["seed"])
+    splits, classes, _ = load_splits(section["name"], path, section["shares"], values["seed"])
     new_study.write(folder, values)
     sizes = ", ".join(f"{len(split.y)} {name}" for name, split in splits.items())
     click.echo(f"{section['name']}: {len(classes)} classes; images: {sizes}")

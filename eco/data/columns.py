@@ -50,7 +50,7 @@ class Column:
             columns = [x, np.isnan(x)] if self.missing else [x]
             return np.column_stack(columns).astype(np.float32)
         places = {category: place for place, category in enumerate(self.categories)}
-        found = np.array([-1 if text is None else places.get(text, -1) for text in _texts(values)])
+        found = np.array([-1 if text is None else places.get(text, -1) for text in texts(values)])
         return (found[:, None] == np.arange(len(places))).astype(np.float32)
 
 
@@ -59,11 +59,11 @@ def fit_column(values: "pd.Series[Any]", name: str, where: str) -> Column | None
     if _is_numeric(values, name, where):
         missing = np.isnan(_numbers(values, name, where))
         return None if missing.all() else Column(name, missing=bool(missing.any()))
-    texts = [text for text in _texts(values) if text is not None]
-    if np.mean([DATE.fullmatch(text.strip()) is not None for text in texts]) >= MOSTLY:
-        place = int(np.argmin(_is_missing(values)))
+    present = [text for text in texts(values) if text is not None]
+    if np.mean([DATE.fullmatch(text.strip()) is not None for text in present]) >= MOSTLY:
+        place = int(np.argmin(is_missing(values)))
         raise cell_error(where, values, place, name, "a number or a category", DATE_ADVICE)
-    categories = frequent(Counter(texts))[:MAX_CATEGORIES]
+    categories = frequent(Counter(present))[:MAX_CATEGORIES]
     return Column(name, tuple(categories)) if categories else None
 
 
@@ -76,13 +76,13 @@ def _is_numeric(values: "pd.Series[Any]", name: str, where: str) -> bool:
     if pd.api.types.is_numeric_dtype(values):
         return True
     objects = values.to_numpy(object)
-    is_missing = _is_missing(objects)
-    for place in np.flatnonzero(~is_missing).tolist():
+    missing = is_missing(objects)
+    for place in np.flatnonzero(~missing).tolist():
         if not isinstance(objects[place], str | bool | np.bool_ | numbers.Number):
             is_date = isinstance(objects[place], datetime.date | np.datetime64)
             must = "a number or a text"
             raise cell_error(where, values, place, name, must, DATE_ADVICE if is_date else "")
-    present = objects[~is_missing]
+    present = objects[~missing]
     if not any(isinstance(value, str) for value in present):
         return True
     found = pd.to_numeric(pd.Series(present, dtype=object), errors="coerce")
@@ -100,7 +100,7 @@ def _numbers(values: "pd.Series[Any]", name: str, where: str) -> Array:
         objects = values.to_numpy(object)
         kept = [v if isinstance(v, str | numbers.Real | np.bool_) else None for v in objects]
         x = pd.to_numeric(pd.Series(kept, dtype=object), errors="coerce").to_numpy(float)
-        wrong = np.isnan(x) & ~_is_missing(objects)
+        wrong = np.isnan(x) & ~is_missing(objects)
     if wrong.any():
         remedy = "Where a number is missing, leave the cell empty."
         raise cell_error(where, values, int(wrong.argmax()), name, "a number", remedy)
@@ -109,16 +109,17 @@ def _numbers(values: "pd.Series[Any]", name: str, where: str) -> Array:
     return x
 
 
-def _texts(values: "pd.Series[Any]") -> list[str | None]:
+def texts(values: "pd.Series[Any]") -> list[str | None]:
     """Categories of a column as text; None where one is missing. 3.0 is 3."""
     objects = values.to_numpy(object)
     return [
         None if missing else str(int(v)) if isinstance(v, float) and v.is_integer() else str(v)
-        for v, missing in zip(objects, _is_missing(objects), strict=True)
+        for v, missing in zip(objects, is_missing(objects), strict=True)
     ]
 
 
-def _is_missing(objects: Any) -> Array:
+def is_missing(objects: Any) -> Array:
+    """Which of some values are None, NaN, NaT or NA."""
     import pandas as pd
 
     return np.array([bool(pd.api.types.is_scalar(v) and pd.isna(v)) for v in objects], bool)
@@ -136,7 +137,7 @@ def cell_error(
     """An error that names row and column, and what was found."""
     found = values.iloc[place]
     found = found.item() if isinstance(found, np.generic) else found
-    found = "nothing" if _is_missing([found])[0] else shortened(repr(found), 40)
+    found = "nothing" if is_missing([found])[0] else shortened(repr(found), 40)
     row = f"row {values.index[place]}, column {shortened(name, 40)}"
     prefix = f"{where}: " if where else ""
     return DataError(f"{prefix}{row}: must be {must}; got {found}", remedy)
