@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eco.data import fetch, idx, tables
+from eco.data.columns import texts
 from eco.data.division import array_name
 from eco.data.kinds import Kind
 from eco.errors import DataError, shortened
@@ -27,8 +28,8 @@ class Reading:
     """What samples are, and what of a file is read.
 
     ``target``, ``text``, ``groups``, ``time``: columns of CSV and Parquet, perhaps none ("") of the
-    last two; ``words``, ``length``: as for `eco.data.encoding.fit_text`; ``origin``: where the path
-    comes from, for messages.
+    last two; ``words``, ``length``: as for `eco.data.encoding.fit_text`; ``by_options``: whether
+    they were given as options of a command, for messages; else in params.yaml.
     """
 
     kind: Kind = "images"
@@ -38,7 +39,16 @@ class Reading:
     time: str = ""
     words: int = 20_000
     length: int = 128
-    origin: str = "data.path of params.yaml"
+    by_options: bool = False
+
+    def key(self, name: str) -> str:
+        """What messages call one of these settings."""
+        return f"--{name}" if self.by_options else f"data.{name}"
+
+    @property
+    def origin(self) -> str:
+        """Where a path comes from."""
+        return "--data" if self.by_options else "data.path of params.yaml"
 
     @property
     def files(self) -> str:
@@ -74,14 +84,32 @@ def read_own(path: Path, held_out: Sequence[str], reading: Reading) -> dict[str,
 
 
 def _own_table(path: Path, where: str, reading: Reading) -> dict[str, Any]:
+    """The arrays of a table; X is the frame of what no setting names, or the column of texts."""
     if reading.kind == "images":
-        problem = f"{where} must be {reading.files}, as data.kind is images"
-        raise DataError(problem, "Images are arrays; for another kind: data.kind, or --kind.")
+        kind = reading.key("kind")
+        raise DataError(f"{where} must be {reading.files} where {kind} is images", f"Set {kind}.")
     fetch.check_regular(path)
-    return tables.own_table(
-        path, where, target=reading.target, groups=reading.groups, time=reading.time,
-        text=reading.text if reading.kind == "text" else None,
-    )  # fmt: skip
+    is_text = reading.kind == "text"
+    columns = {kind: getattr(reading, kind) for kind in ("target", *BELONGING)}
+    columns |= {"text": reading.text} if is_text else {}
+    frame = tables.read_table(path, where, (reading.target, columns.get("text", "")))
+    for kind, name in columns.items():
+        if name and name not in frame:
+            key = reading.key(kind)
+            raise DataError(
+                f"{where} must have the column {shortened(name, 40)} ({key}); it has "
+                f"{shortened(', '.join(frame.columns))}",
+                f"Name one of them by {key}.",
+            )
+    named = {reading.target, reading.groups, reading.time} - {""}
+    X = frame[reading.text] if is_text else frame.drop(columns=list(named))
+    arrays = {"X": X, "y": frame[reading.target].to_numpy(object)}
+    if reading.groups:
+        groups = texts(frame[reading.groups])
+        arrays["groups"] = np.array([group or "" for group in groups])
+    if reading.time:
+        arrays["time"] = frame[reading.time].to_numpy()
+    return arrays
 
 
 def _own_folder(path: Path, where: str) -> dict[str, Array]:

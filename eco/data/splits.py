@@ -168,7 +168,7 @@ def _raw(where: str, array: str, X: Any, reading: Reading) -> Any:
         hint = "Decode them, with .astype(str)." if X.dtype.kind == "S" else ""
         raise DataError(
             f"{where}: {array} must be {must}, at least one; got {X.dtype} of shape {X.shape}",
-            hint or f"Or is data.kind another? It is {reading.kind}.",
+            hint or f"Or is {reading.key('kind')} another? It is {reading.kind}.",
         )
     rows = [f"{row} of {array}" for row in range(len(X))] if array != "X" else None
     return pd.Series(X, rows, object) if is_text else pd.DataFrame(X, rows)

@@ -1,12 +1,10 @@
-"""Tables of one's own, as CSV or Parquet: their samples, classes, groups and times."""
+"""Tables of one's own, as CSV or Parquet."""
 
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from eco.data.columns import is_missing, texts
+from eco.data.columns import is_missing
 from eco.data.encoding import as_frame
 from eco.errors import DataError, extra, shortened
 
@@ -86,35 +84,3 @@ def _read_csv(path: Path, where: str, as_text: tuple[str, ...]) -> "pd.DataFrame
         frame[places] = pd.read_csv(path, usecols=places, dtype=str, keep_default_na=False, **form)
     frame.columns = pd.Index(names)
     return frame
-
-
-def own_table(
-    path: Path, where: str, *, target: str, text: str | None, groups: str, time: str
-) -> dict[str, Any]:
-    """The arrays of a table, as an ``.npz`` would hold them.
-
-    Parameters
-    ----------
-    path : Path
-    where : str
-        What messages begin with.
-    target, text, groups, time : str
-        Columns; without a `text`, X is the frame of all that none of the others names.
-    """
-    as_text = (target,) if text is None else (target, text)
-    frame = read_table(path, where, as_text)
-    named = {"data.target": target, "data.text": text, "data.groups": groups, "data.time": time}
-    for key, name in named.items():
-        if name and name not in frame:
-            raise DataError(
-                f"{where} must have the column {shortened(name, 40)} ({key}); it has "
-                f"{shortened(', '.join(frame.columns))}",
-                f"Name one of them as {key} in params.yaml.",
-            )
-    X = frame.drop(columns=list({target, groups, time} - {""})) if text is None else frame[text]
-    arrays = {"X": X, "y": frame[target].to_numpy(object)}
-    if groups:
-        arrays["groups"] = np.array([group or "" for group in texts(frame[groups])])
-    if time:
-        arrays["time"] = frame[time].to_numpy()
-    return arrays
