@@ -127,13 +127,15 @@ def export_scores(classifier: Any, shape: tuple[int, ...], pixels: str) -> onnx.
     return _from_images(graph, shape, (n_inputs,), "scores", "scores", pixels)
 
 
-def export_network(network: Any) -> onnx.ModelProto:
-    """A trained Keras network as a graph that takes uint8 images.
+def export_network(network: Any, front: onnx.ModelProto) -> onnx.ModelProto:
+    """A trained Keras network behind a graph of what it reads.
 
     Parameters
     ----------
     network : keras.Model
-        From pixels in [0, 1], (n, height, width), to probabilities.
+        To probabilities.
+    front : onnx.ModelProto
+        From samples to what the network reads, ``features``.
     """
     import tempfile
     import warnings
@@ -144,8 +146,14 @@ def export_network(network: Any) -> onnx.ModelProto:
         path = Path(folder) / "network.onnx"
         network.export(path, format="onnx", verbose=False, opset_version=OPSET)
         graph = onnx.load(path)
-    shape = tuple(network.input_shape[1:])
-    return _from_images(graph, shape, shape, graph.graph.output[0].name, "probabilities")
+    graph.ir_version = IR_VERSION
+    merged = onnx.compose.merge_models(
+        front,
+        onnx.compose.add_prefix(graph, "model_"),
+        io_map=[("features", f"model_{graph.graph.input[0].name}")],
+        outputs=[f"model_{graph.graph.output[0].name}"],
+    )
+    return canonical(merged, "probabilities")
 
 
 def constant(label: int, shape: tuple[int, ...]) -> onnx.ModelProto:
