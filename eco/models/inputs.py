@@ -62,12 +62,11 @@ class Words:
         from eco.models.onnx.export import parse
 
         n = self.n_tokens
-        return parse(f"""front (int32[n, {n}] X) => (int32[n, {n}] features)
-            {{
-                first = Constant<value = int32 {{0}}>()
-                last = Constant<value = int32 {{{self.n_words - 1}}}>()
-                features = Clip(X, first, last)
-            }}""")
+        return parse(
+            f"""front (int32[n, {n}] X, int32 first, int32 last) => (int32[n, {n}] features)
+            {{ features = Clip(X, first, last) }}""",
+            {"first": np.int32(0), "last": np.int32(self.n_words - 1)},
+        )
 
 
 #: What makes inputs from the samples of train.

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from eco.data.kinds import Kind
 from eco.errors import extra
+from eco.models.features import scale
 from eco.models.inputs import Fit, Inputs, Pixels, fit_inputs, pixels
-from eco.models.sklearn import scale
 
 Array = NDArray[Any]
 

@@ -31,7 +31,7 @@ class Model(Network):
         import keras
         from keras import layers
 
-        x = layers.Flatten()(inputs)
+        x = layers.Flatten()(inputs) if len(inputs.shape) > 2 else inputs
         for units in self.units:
             x = layers.Dense(units, use_bias=False)(x)
             x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))

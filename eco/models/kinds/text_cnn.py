@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -44,12 +45,27 @@ class Model(Network):
         from keras import layers
 
         assert isinstance(self.inputs, Words)
-        x = layers.Embedding(self.inputs.n_words, self.embedding)(inputs)
+        x = _embedding()(self.inputs.n_words, self.embedding)(inputs)
+        x = keras.ops.expand_dims(x, axis=2)  # runtimes fuse convolutions over two axes
         largest = []
         for width in self.widths:
-            y = layers.Conv1D(self.filters, width, padding="same", activation="relu")(x)
-            largest.append(layers.GlobalMaxPooling1D()(y))
+            y = layers.Conv2D(self.filters, (width, 1), padding="same", activation="relu")(x)
+            largest.append(layers.GlobalMaxPooling2D()(y))
         x = layers.concatenate(largest) if len(largest) > 1 else largest[0]
         x = layers.Dropout(self.dropout)(x)
         softmax = layers.Dense(n_classes, activation="softmax", dtype="float32")
         return keras.Model(inputs, softmax(x))
+
+
+@cache
+def _embedding() -> Any:
+    import tensorflow as tf
+    from keras import layers
+
+    class Embedding(layers.Embedding):  # type: ignore[misc]
+        """Keras' own layer, without its arithmetic for ids below 0."""
+
+        def call(self, inputs: Any) -> Any:
+            return tf.cast(tf.gather(self.embeddings, inputs), self.compute_dtype)
+
+    return Embedding
