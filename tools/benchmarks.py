@@ -19,7 +19,7 @@ import yaml
 from eco import CascadeClassifier
 from eco.energy import original
 from eco.evaluation.scoring import score
-from eco.models.features import ImageFeatures
+from eco.models.features import ImageFeatures, pixel_graph
 from eco.models.onnx.export import export_classifier, export_network
 from eco.models.onnx.quantize import quantize
 from eco.runtime.calls import Model
@@ -184,7 +184,9 @@ def original_models() -> tuple[list[Model], list[object]]:
     trees = [
         export_classifier(model, ImageFeatures(shape), "probabilities") for model in (tree, forest)
     ]
-    return native, [*trees, *(quantize(export_network(model), X[:1000]) for model in (mlp, cnn))]
+    front = pixel_graph(shape, shape)
+    networks = [quantize(export_network(model, front), X[:1000]) for model in (mlp, cnn)]
+    return native, [*trees, *networks]
 
 
 def per_sample_loop() -> None:

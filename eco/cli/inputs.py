@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from eco.data import lines, rows, streams
+from eco.data import lines, rows, streams, tables
 from eco.data.coded import Coding
 from eco.data.encoding import ImageEncoding
 from eco.errors import DataError
@@ -22,7 +22,7 @@ IMAGES = (*ARRAYS, "-idx3-ubyte", "-idx3-ubyte.gz")
 
 def endings(settings: Params) -> tuple[str, ...]:
     """Of the files that a folder is searched for."""
-    return IMAGES if settings.data.kind == "images" else (*rows.SUFFIXES, *ARRAYS)
+    return IMAGES if settings.data.kind == "images" else (*tables.SUFFIXES, *ARRAYS)
 
 
 def load_coding(settings: Params) -> Coding | None:
@@ -40,7 +40,7 @@ def open_file(
 ) -> AbstractContextManager[streams.Samples]:
     """Open a file of samples, and perhaps another of labels; a `DataError` if it can't be used."""
     coding = load_coding(settings)
-    if coding is None or not rows.is_table(path):
+    if coding is None or not tables.is_table(path):
         return streams.open_samples(path, labels, coding)
     class_names = artifacts.LABELS.load(dataset=settings.data.name).class_names
     return rows.open_rows(path, coding, settings.data.target, class_names, labels)

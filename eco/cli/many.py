@@ -27,8 +27,8 @@ from eco.cli import inputs, writers
 from eco.cli.answering import Runner, Totals, answer, described, summary
 from eco.cli.strategies import load_energy_j, load_router_energy_j
 from eco.cli.workers import in_processes
-from eco.data.rows import SUFFIXES
 from eco.data.streams import Samples
+from eco.data.tables import SUFFIXES
 from eco.energy.machine import fingerprint
 from eco.errors import DataError, EcoError, FileError, shortened
 from eco.strategies.strategy import Strategy

@@ -23,14 +23,8 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 Frames = Iterator["pd.DataFrame"]
 
-SUFFIXES = (".csv", ".csv.gz", ".parquet")
 #: The column that names samples in the answers, unless models read it.
 ID = "id"
-
-
-def is_table(path: Path) -> bool:
-    """Whether the name of a file is that of a table."""
-    return path.name.lower().endswith(SUFFIXES)
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,12 @@ def share_of_near_copies(held_out: Any, others: Any) -> float:
     return _share_with_gap(distances)
 
 
+def share_of_copies(held_out: Array, others: Array) -> float:
+    """Share of the held-out samples that are equal to one of the others."""
+    known = {row.tobytes() for row in others}
+    return float(np.mean([row.tobytes() in known for row in held_out]))
+
+
 def _share_with_gap(distances: Array) -> float:
     """Share of the rows of rising distances in which near ones are followed by a gap."""
     ranks = np.arange(distances.shape[1] // 2, distances.shape[1]) + 1

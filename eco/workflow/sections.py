@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
+from eco.data.files import Reading
 from eco.data.kinds import Kind
 from eco.errors import extra
 from eco.models.settings import (
@@ -142,6 +143,12 @@ class Data(Section):
         if self.groups and self.time:
             raise RuleError("data.time", "must be '' where data.groups is a column; got both")
         return self
+
+    @property
+    def reading(self) -> Reading:
+        """What samples are, and what of a file is read."""
+        keys = {"kind", "target", "text", "groups", "time", "words", "length"}
+        return Reading(**self.model_dump(include=keys))
 
 
 class Calibration(Section):

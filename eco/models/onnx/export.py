@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eco.errors import extra
-from eco.models.features import Features, pixel_graph
+from eco.models.features import Features
 
 with extra("onnx"):
     import onnx
@@ -172,13 +172,15 @@ def export_scores(classifier: Any, features: Features | None = None) -> onnx.Mod
     return _behind(features.graph(), graph, "scores", "scores")
 
 
-def export_network(network: Any) -> onnx.ModelProto:
-    """A trained Keras network as a graph that takes uint8 images.
+def export_network(network: Any, front: onnx.ModelProto) -> onnx.ModelProto:
+    """A trained Keras network behind a graph of what it reads.
 
     Parameters
     ----------
     network : keras.Model
-        From pixels in [0, 1], (n, height, width), to probabilities.
+        To probabilities.
+    front : onnx.ModelProto
+        From samples to what the network reads, ``features``.
     """
     import tempfile
     import warnings
@@ -189,9 +191,7 @@ def export_network(network: Any) -> onnx.ModelProto:
         path = Path(folder) / "network.onnx"
         network.export(path, format="onnx", verbose=False, opset_version=OPSET)
         graph = onnx.load(path)
-    shape = tuple(network.input_shape[1:])
-    pixels = pixel_graph(shape, shape)
-    return _behind(pixels, graph, graph.graph.output[0].name, "probabilities")
+    return _behind(front, graph, graph.graph.output[0].name, "probabilities")
 
 
 #: What NumPy's types of samples are called in ONNX's text form.
