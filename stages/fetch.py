@@ -39,11 +39,11 @@ def describe(shape: tuple[int, ...], kind: str) -> str:
 
 
 def warn_of_near_copies(splits: Mapping[str, Split]) -> None:
-    """Say which splits hold samples that are nearly equal to others, of train; texts: equal."""
+    """Say which splits hold images that are nearly equal to others, of train; or equal samples."""
     train = splits["train"].X
-    kind = kind_of(train)
-    share_of = share_of_copies if kind == "text" else share_of_near_copies
-    likeness = "equal" if kind == "text" else "nearly equal"
+    is_image = kind_of(train) == "images"
+    share_of = share_of_near_copies if is_image else share_of_copies
+    likeness = "nearly equal" if is_image else "equal"
     for split in PREDICTED:
         share = share_of(splits[split].X, train)
         if share >= SHARE:

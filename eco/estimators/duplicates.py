@@ -69,7 +69,12 @@ def share_of_near_copies(held_out: Any, others: Any) -> float:
 
 
 def share_of_copies(held_out: Array, others: Array) -> float:
-    """Share of the held-out samples that are equal to one of the others."""
+    """Share of the held-out samples, rows of numbers, that are equal to one of the others.
+
+    0.0 where rows must coincide, as for `share_of_near_copies`.
+    """
+    if _n_possible(others) <= len(others):
+        return 0.0
     known = {row.tobytes() for row in others}
     return float(np.mean([row.tobytes() in known for row in held_out]))
 
