@@ -20,12 +20,11 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from eco.atomic import replacing
-from eco.energy.original import NAME as ORIGINAL
 from eco.errors import FileError, reported
 from eco.evaluation.frontier import LOSSES
 from eco.models.settings import kinds, settings_class
 from eco.report import tables
-from eco.report.rows import Row
+from eco.report.rows import Row, strategy_of
 from eco.report.study import Study, load_study
 from eco.strategies.names import CERTIFIED, OTHER_CERTIFIED, as_key, strategy_name
 from eco.strategies.routing import KINDS
@@ -169,11 +168,13 @@ def headline(study: Study) -> list[tuple[str, Row]]:
     names = cascade_labels(study)
     last, size = study.models[-1]["name"], study.settings.energy.batch_size
     ran = {row["name"]: row for row in study.metered if row["batch_size"] == size}
-    as_trained = ran.get(strategy_name("as trained", strategy_name("model", last)))
+    as_trained = ran.pop(strategy_name("as trained", strategy_name("model", last)), None)
+    # Only beside images it is metered, and is no strategy.
+    original = next((row for row in ran.values() if not strategy_of(row)), None)
     quantization = artifacts.QUANTIZATION_METRICS.value("quantization", last, model=last)
     in_floats = {"accuracy": quantization["float_accuracy"]}
     rows = [
-        ("the original study's largest model, as it runs it", ran.get(ORIGINAL)),
+        ("the original study's largest model, as it runs it", original),
         (f"always *{last}*, in floats, as trained", as_trained and {**as_trained, **in_floats}),
         (f"always *{last}*, the largest model", study.models[-1]),
         *((names[name], study.named(name)) for name in FOUND[:2]),

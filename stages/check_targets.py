@@ -1,4 +1,4 @@
-"""Tune on random images, again and again, and see whether the others keep the targets."""
+"""Tune on random samples, again and again, and see whether the others keep the targets."""
 
 from eco.errors import reported
 from eco.evaluation.targets import join, kept_targets

@@ -3,7 +3,7 @@
 from eco.energy.machine import origin
 from eco.errors import reported
 from eco.evaluation.cascade import evaluate_cascade
-from eco.evaluation.classes import vanished_classes
+from eco.evaluation.classes import named, vanished_classes
 from eco.workflow import artifacts, params
 from eco.workflow.costs import load_costs
 from eco.workflow.outcomes import load_outcomes
@@ -33,8 +33,9 @@ def main() -> None:
     artifacts.CLASS_ROWS.save(evaluation.class_rows)
     print(evaluation.scored.describe())
     print(f"energies: readings of {origin(artifacts.ENERGY.load().provenance)}")
-    for label in vanished_classes(strategy, outcomes):
-        print(f"WARNING: no answer is {class_names[label]}; {settings.pool[-1]} gives it")
+    if len(vanished := vanished_classes(strategy, outcomes)):
+        missing = named([class_names[label] for label in vanished])
+        print(f"WARNING: never answers {missing}, which {settings.pool[-1]} does")
 
 
 if __name__ == "__main__":

@@ -49,8 +49,10 @@ def main() -> None:
     with measured(artifacts.ROUTER_ENERGY) as routers:
         energies |= metering.energies_in_calls(routers, artifacts.ROUTERS, settings.energy)
     n_classes = len(artifacts.LABELS.load(dataset=settings.data.name).class_names)
-    load_original = partial(original.load, X.shape[1:], n_classes, settings.energy.threads)
-    others = {original.NAME: load_original}
+    others = {}
+    if original.takes(X):
+        load_original = partial(original.load, X.shape[1:], n_classes, settings.energy.threads)
+        others = {original.NAME: load_original}
     metered = metering.meter_strategies(loaders, X, settings.energy, others)
     artifacts.METERED.save(metered)
     answers = {name: loaders[name]()(X) for name in strategies}

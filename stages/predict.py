@@ -1,4 +1,4 @@
-"""Run one model of the pool over every image that it was not trained on."""
+"""Run one model of the pool over every sample that it was not trained on."""
 
 import sys
 
@@ -19,7 +19,7 @@ def main(model: str = "") -> None:
         X, y = SPLITS.load(split=split, dataset=dataset)
         probabilities[split] = session.probabilities(X, n_classes)
         accuracy = (probabilities[split].argmax(axis=1) == y).mean()
-        print(f"{model}: {accuracy:.2%} correct on {len(y)} {split} images")
+        print(f"{model}: {accuracy:.2%} correct on {len(y)} {split} samples")
     PREDICTIONS.save(probabilities, model=model, dataset=dataset)
 
 

@@ -16,7 +16,7 @@ from eco.workflow.artifacts import (
     TRAINED_MODEL,
 )
 
-#: Training images whose activations set the ranges.
+#: Training samples whose activations set the ranges.
 SAMPLES = 1000
 
 

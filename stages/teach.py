@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 
+from eco.data.kinds import kind_of
 from eco.errors import reported
 from eco.runtime.session import Session
 from eco.workflow import params
@@ -23,7 +24,7 @@ def main() -> None:
     start, cpu_start = time.monotonic(), time.process_time()
     session = Session(TRAINED_MODEL.path(model=teacher), settings.energy.threads)
     probabilities = session.probabilities(X, n_classes)
-    if settings.distillation.mirror:
+    if settings.distillation.mirror and kind_of(X) == "images":
         probabilities = (probabilities + session.probabilities(X[:, :, ::-1], n_classes)) / 2
     seconds, cpu_seconds = time.monotonic() - start, time.process_time() - cpu_start
     one_hot = np.eye(probabilities.shape[1], dtype=np.float32)[y]
@@ -32,7 +33,7 @@ def main() -> None:
     accuracy = float((probabilities.argmax(axis=1) == y).mean())
     metrics = {"seconds": seconds, "cpu_seconds": cpu_seconds, "train_accuracy": accuracy}
     TEACHING_METRICS.save({"teaching": metrics})
-    print(f"{teacher}: {accuracy:.2%} correct on training images, in {seconds:.0f} s")
+    print(f"{teacher}: {accuracy:.2%} correct on training samples, in {seconds:.0f} s")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def main(model: str = "") -> None:
     }
     artifacts.TRAINING_METRICS.save({"training": {model: metrics}}, model=model)
     print(
-        f"{model}: {accuracy:.2%} correct on held-out images, trained in {seconds:.0f} s "
+        f"{model}: {accuracy:.2%} correct on held-out samples, trained in {seconds:.0f} s "
         f"({cpu_seconds:.0f} CPU seconds)"
     )
 

@@ -1,4 +1,4 @@
-"""Train the routers, and let them choose, or score the models, for every held-out image."""
+"""Train the routers, and let them choose, or score the models, for every held-out sample."""
 
 import time
 
@@ -27,13 +27,13 @@ def main() -> None:
         }
     artifacts.ROUTER_CHOICES.save(outputs["router"], pool=pool)
     for router in artifacts.ROUTERS[1:]:
-        # Three decimals, and no images that it was trained on, keep the file small enough for git.
+        # Three decimals, and no samples that it was trained on, keep the file small enough for git.
         scores = {split: outputs[router][split].round(3) for split in artifacts.PREDICTED[1:]}
         artifacts.ROUTER_SCORES.save(scores, router=router, pool=pool)
     accuracy = routers.held_out_accuracy(outputs["router"]["test"], oracle["test"])
     artifacts.ROUTER_METRICS.save({"router": accuracy | {"cpu_seconds": seconds}})
     print(
-        f"on test it names the oracle's model for {accuracy['accuracy']:.1%} of the images "
+        f"on test it names the oracle's model for {accuracy['accuracy']:.1%} of the samples "
         f"(always naming the most frequent one: {accuracy['majority_share']:.1%})"
     )
 

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from eco.models.base import make_model
-from eco.models.sklearn import scale
+from eco.models.features import scale
 
 
 def learnt_at_its_end(kind, settings, X, y, seed):

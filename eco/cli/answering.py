@@ -1,4 +1,4 @@
-"""Answering images with a strategy that is loaded once, and what that cost."""
+"""Answering samples with a strategy that is loaded once, and what that cost."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from eco.cli import writers
 from eco.cli.strategies import load_energy_j, load_router_energy_j, load_strategy
+from eco.data.kinds import KINDS
 from eco.data.streams import Samples
 from eco.energy.machine import origin
 from eco.errors import DataError, FileError
@@ -20,12 +21,12 @@ from eco.workflow import artifacts
 from eco.workflow.schema import Params
 
 Array = NDArray[Any]
-#: From the position of a batch's first image, and the batch, to labels.
+#: From the position of a batch's first sample, and the batch, to labels.
 Reference = Callable[[int, Array], Array]
 
 
 class Runner:
-    """A strategy that is loaded once: from images to answers, and J of each.
+    """A strategy that is loaded once: from samples to answers, and J of each.
 
     ``names`` are those of the classes and of the strategy's models; ``workers`` are threads.
     """
@@ -36,22 +37,25 @@ class Runner:
         self._answer = Parallel(load_strategy(settings, strategy), workers)
         class_names = artifacts.LABELS.load(dataset=settings.data.name).class_names
         self.names = writers.Names(class_names, strategy.models)
+        kind = settings.data.kind
+        self._dtype = next(dtype for (dtype, _), one in KINDS.items() if one == kind)
+        self._samples = {"images": "images", "table": "rows", "text": "texts"}[kind]
 
     def __call__(self, X: Array) -> tuple[Answers, Array]:
-        """Answer a batch of images."""
+        """Answer a batch of samples."""
         answers = self._answer(X)
         return answers, answers.ran @ self._energy_j + self._router_j
 
     def check(self, source: str, shape: tuple[int, ...]) -> None:
-        """Answer a black image; raises an `EcoError` if images of the shape can't be answered."""
+        """Answer zeros as a sample; raises an `EcoError` if none of the shape can be answered."""
         try:
-            answers, _ = self(np.zeros((1, *shape), np.uint8))
+            answers, _ = self(np.zeros((1, *shape), self._dtype))
         except FileError:
             size = " x ".join(map(str, shape))
             raise DataError(
-                f"{source} has images of {size}, which these models don't take",
-                "Use images of the size that the models were trained on, or train them on such "
-                "images (data.path).",
+                f"{source} has {self._samples} of {size}, which these models don't take",
+                f"Use {self._samples} of the size that the models were trained on, or train them "
+                f"on such {self._samples} (data.path).",
             ) from None
         n_classes = answers.probabilities.shape[1]
         if len(self.names.classes) != n_classes:
@@ -157,7 +161,7 @@ def summary(settings: Params, strategy: Strategy, totals: Totals) -> Iterator[st
     shares = zip(strategy.models, totals.answered / n, strict=True)
     yield f"answered by        {', '.join(f'{model} {share:.2%}' for model, share in shares)}"
     if totals.seconds:
-        yield f"time               {totals.seconds:.2f} s, {n / totals.seconds:,.0f} images/s"
+        yield f"time               {totals.seconds:.2f} s, {n / totals.seconds:,.0f} samples/s"
     yield (
         f"(joules as measured at batch size {settings.energy.batch_size} on "
         f"{origin(provenance)}, mode {provenance.get('mode')})"

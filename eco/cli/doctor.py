@@ -7,7 +7,7 @@ import click
 from eco.commands import command
 from eco.energy.machine import machine, origin
 from eco.errors import FileError, TargetError
-from eco.evaluation.classes import vanished_classes
+from eco.evaluation.classes import named, vanished_classes
 from eco.workflow import artifacts as files
 from eco.workflow import params
 from eco.workflow.outcomes import check_comparable, load_outcomes
@@ -38,8 +38,8 @@ def doctor() -> None:
     """Say what is wrong with the pool, the energies and the files, and what to do about it."""
     settings = params.load()
     for title, find in [
-        ("candidates for cascades, on the tuning images", _pool_findings),
-        ("chosen strategy, on the tuning images", _class_findings),
+        ("candidates for cascades, on the tuning samples", _pool_findings),
+        ("chosen strategy, on the tuning samples", _class_findings),
         ("energies", _energy_findings),
         ("files", _file_findings),
     ]:
@@ -60,7 +60,7 @@ def _class_findings(settings: params.Params) -> Iterator[str]:
     strategy, last = chosen_strategy(settings), settings.pool[-1]
     names = files.LABELS.load(dataset=settings.data.name).class_names
     vanished = vanished_classes(strategy, load_outcomes(settings, "tuning"))
-    missing = ", ".join(names[label] for label in vanished)
+    missing = named([names[label] for label in vanished])
     yield f"never answers {missing}, which {last} does" if missing else "answers every class"
 
 
@@ -87,6 +87,7 @@ def _file_findings(settings: params.Params) -> Iterator[str]:
     cached = [files.SPLITS.path(split=split) for split in ("train", *files.PREDICTED)]
     tracked = [file.path() for file in TRACKED]
     tracked += [files.ROUTER_MODEL.path(router=router) for router in files.ROUTERS]
+    tracked += [files.ENCODING.path()] if settings.data.kind != "images" else []
     for model in settings.pool:
         tracked += [files.MODEL.path(model=model), files.PREDICTIONS.path(model=model)]
     for paths, bringing in [(cached, "dvc checkout"), (tracked, "git checkout HEAD --")]:

@@ -1,4 +1,4 @@
-"""Many files of images, each answered into a file of its own; what is finished stays finished.
+"""Many files of samples, each answered into a file of its own; what is finished stays finished.
 
 A record of each file of answers, written before it appears, says from what it was made. So whatever
 ends a run costs the files that it was writing, and the next run does the rest.
@@ -23,11 +23,12 @@ from tqdm import tqdm
 
 from eco import __version__
 from eco.atomic import make_folder, replacing
-from eco.cli import writers
+from eco.cli import inputs, writers
 from eco.cli.answering import Runner, Totals, answer, described, summary
 from eco.cli.strategies import load_energy_j, load_router_energy_j
 from eco.cli.workers import in_processes
-from eco.data.streams import Samples, open_samples
+from eco.data.streams import Samples
+from eco.data.tables import SUFFIXES
 from eco.energy.machine import fingerprint
 from eco.errors import DataError, EcoError, FileError, shortened
 from eco.strategies.strategy import Strategy
@@ -38,8 +39,6 @@ from eco.workflow.schema import Params
 MANIFEST = "manifest.json"
 #: Where the records lie in the folder of answers.
 RECORDS = ".eco-predict"
-#: Endings of the files that a folder is searched for.
-IMAGES = (".npy", ".npz", ".npy.gz", "-idx3-ubyte", "-idx3-ubyte.gz")
 #: Inputs that messages list at most.
 LISTED = 20
 
@@ -65,10 +64,10 @@ def _holds(test: Callable[[Path], bool], name: str) -> bool:
     return False
 
 
-def find_inputs(sources: Sequence[str]) -> list[Path]:
+def find_inputs(sources: Sequence[str], endings: tuple[str, ...] = inputs.IMAGES) -> list[Path]:
     """The files that names, folders and patterns stand for, each once, in order.
 
-    Raises `DataError` if one of them stands for no file.
+    Files of folders have one of some endings. Raises `DataError` if one of them stands for no file.
     """
     found: dict[str, Path] = {}
     for source in sources:
@@ -79,8 +78,8 @@ def find_inputs(sources: Sequence[str]) -> list[Path]:
             files = [match for match in matches if _holds(Path.is_file, match)]
             problem = f"no file matches {shortened(source)} {where}"
             if is_dir:
-                files = [file for file in files if file.endswith(IMAGES)]
-                problem = f"{shortened(source)} holds no file that ends in {', '.join(IMAGES)}"
+                files = [file for file in files if file.endswith(endings)]
+                problem = f"{shortened(source)} holds no file that ends in {', '.join(endings)}"
         else:
             files = [source] if _holds(Path.exists, source) else []
             problem = f"{shortened(source)} does not exist {where}"
@@ -102,7 +101,9 @@ def name_answers(inputs: Sequence[Path], suffix: str) -> dict[str, Path]:
     named: dict[str, Path] = {}
     for path in inputs:
         base = path.name.removesuffix(".gz")
-        name = base.removesuffix(".npy").removesuffix(".npz") + suffix
+        for ending in (".npy", ".npz", *SUFFIXES):
+            base = base.removesuffix(ending)
+        name = base + suffix
         if name in named or name == MANIFEST:
             other = shortened(named.get(name, "the manifest"))
             raise DataError(
@@ -134,12 +135,14 @@ class Task:
         paths = [artifacts.MODEL.path(model=model) for model in strategy.models]
         if strategy.router:
             paths.append(artifacts.ROUTER_MODEL.path(router=strategy.router))
+        encoding = artifacts.ENCODING.path()
         return {
             "strategy": strategy.to_json(),
             "confidence": settings.cascading.confidence,
             "models": {str(path): _sha256(path) for path in paths},
             "energy_j": load_energy_j(settings, settings.pool).tolist(),
             "router_energy_j": load_router_energy_j(settings, strategy.router),
+            "encoding": _sha256(encoding) if settings.data.kind != "images" else None,
             "classes": list(artifacts.LABELS.load(dataset=settings.data.name).class_names),
             "ecoinference": __version__,
         }
@@ -178,7 +181,7 @@ class _Answerer:
     def __call__(self, job: Job) -> Totals | EcoError:
         name, source = job
         try:
-            with open_samples(source) as samples:
+            with inputs.open_file(self.task.settings, source) as samples:
                 made_from = self.task.made_from(source)
                 self.runner.check(str(source), samples.shape)
                 with replacing(self.task.folder / name) as stream:
@@ -219,7 +222,8 @@ def predict_many(task: Task, sources: Sequence[str], workers: int) -> None:
         end, if inputs could not be answered: all others are.
     """
     writers.check_format(task.suffix, f"--format {task.suffix[1:]}")
-    named = name_answers(find_inputs(sources), task.suffix)
+    endings = inputs.endings(task.settings)
+    named = name_answers(find_inputs(sources, endings), task.suffix)
     _prepare_folder(task, named)
     results: dict[str, Totals | EcoError] = {
         name: found for name, source in named.items() if (found := task.finished(name, source))

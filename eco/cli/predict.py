@@ -1,4 +1,4 @@
-"""`eco predict`: answer images with a strategy, and say what that cost."""
+"""`eco predict`: answer samples with a strategy, and say what that cost."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,18 +12,17 @@ from tqdm import tqdm
 
 from eco.cli import many, writers
 from eco.cli.answering import Reference, Runner, answer, described, summary
+from eco.cli.inputs import PIPE, SPLITS, open_input
 from eco.cli.realised import meter_run, realised_lines
 from eco.cli.strategies import find_strategy, load_strategy
-from eco.data import lines, streams
+from eco.data import lines
+from eco.data.streams import Samples
 from eco.errors import DataError, FileError
 from eco.strategies.strategy import always
 from eco.workflow import artifacts, params
 from eco.workflow.outcomes import load_probabilities
 from eco.workflow.schema import Params
 
-SPLITS = ("train", *artifacts.PREDICTED)
-#: Standard input, and standard output.
-PIPE = "-"
 EXAMPLES = """\b
 Examples:
   eco predict test
@@ -31,6 +30,7 @@ Examples:
   eco predict images.npz -s 'tuned to lose 0.5' -o answers.parquet --compare
   eco predict many.npy -s 'tuned to lose 0.5' --measure
   eco predict t10k-images-idx3-ubyte.gz --labels t10k-labels-idx1-ubyte.gz
+  eco predict customers.csv -o answers.csv
   eco predict 'folder/*.npy' -o answers/ --workers 2
   tail -f images.jsonl | eco predict - > answers.jsonl
 """
@@ -40,7 +40,7 @@ OUTPUT = (
     "where INPUT is -."
 )
 FORMAT = "Format in a folder (default: csv), or on standard output (csv, or jsonl as INPUT is)."
-BATCH_SIZE = "Images answered at a time, fewer where they would take much memory."
+BATCH_SIZE = "Samples answered at a time, fewer where they would take much memory."
 MEASURE = "Read the energy of this run with CodeCarbon, beside what is modelled for it."
 WORKERS = "Cores that work in parallel: the same answers, sooner where models take the time."
 FORMS = [suffix.removeprefix(".") for suffix in writers.FORMATS]
@@ -60,15 +60,20 @@ def predict(
     sources: tuple[str, ...], name: str, output: str | None, form: str | None,
     labels: Path | None, batch_size: int, workers: int, compare: bool, measure: bool,
 ) -> None:  # fmt: skip
-    """Answer the images of INPUT, and say what that cost.
+    """Answer the samples of INPUT, and say what that cost.
 
-    INPUT is .npy or .npz (X and perhaps y) or IDX, with uint8 images (n, height, width), or a
-    split of the study: train, calibration, tuning, certification, test. It may be larger than
-    memory. The strategy is the cascade that params.yaml chooses, or any that `eco show` lists.
+    INPUT is .npy or .npz (X and perhaps y) or IDX, with uint8 images (n, height, width), in colour
+    (n, height, width, 3). In a study of a table or of texts it is .csv, .csv.gz or .parquet with
+    the columns that were trained on, or .npy or .npz of what data/encoding.json makes of them. Or
+    it is a split of the study: train, calibration, tuning, certification, test. It may be larger
+    than memory. The strategy is the cascade that params.yaml chooses, or any that `eco show` lists.
 
-    - is standard input: .npy, or an image on each line, as JSON: [[0, 255], [17, 4]], or
-    {"x": [[0, 255], [17, 4]], "id": "a"}. Answers are written as they come, totals to standard
-    error.
+    - is standard input: .npy, or a sample on each line, as JSON: an image [[0, 255], [17, 4]] or
+    {"x": [[0, 255], [17, 4]], "id": "a"}, a row {"age": 41, "city": null}, a text "so dear" or
+    {"text": "so dear"}. Answers are written as they come, totals to standard error.
+
+    Accuracy is said where labels are known: of --labels, y of an .npz, or the column data.target.
+    A column id stands in the answers.
 
     Of several files, a folder or a 'pattern*.npy', each is answered into a file of its own in the
     folder --output, which also gets manifest.json. What is there already, from the same input,
@@ -144,13 +149,13 @@ class _One:
 def _predict_one(settings: Params, name: str, one: _One, batch_size: int, workers: int) -> None:
     one.check()
     strategy, reading = find_strategy(settings, name), None
-    with _open_source(settings, one) as samples:
+    with open_input(settings, one.source, one.labels) as samples:
         runner = Runner(settings, strategy, workers)
         runner.check(lines.NAME if one.source == PIPE else one.source, samples.shape)
         reference = _load_reference(settings, one, samples)
         with (
             _open_output(one, samples, runner.names) as write,
-            tqdm(total=samples.n, unit=" images", disable=None, file=sys.stderr) as bar,
+            tqdm(total=samples.n, unit=" samples", disable=None, file=sys.stderr) as bar,
         ):
             work = partial(answer, samples, runner, reference, batch_size, write, bar.update)
             if one.measure:
@@ -166,31 +171,14 @@ def _predict_one(settings: Params, name: str, one: _One, batch_size: int, worker
 
 
 @contextmanager
-def _open_source(settings: Params, one: _One) -> Iterator[streams.Samples]:
-    if one.source == PIPE:
-        if sys.stdin.isatty():
-            remedy = "Pipe images into it, .npy or JSON lines: cat images.npy | eco predict -"
-            raise DataError(f"{lines.NAME} is a terminal", remedy)
-        with lines.open_pipe(sys.stdin.buffer, one.labels) as samples:
-            yield samples
-    elif one.source not in SPLITS:
-        with streams.open_samples(Path(one.source), one.labels) as samples:
-            yield samples
-    elif one.labels is not None:
-        raise DataError(f"the split {one.source} has labels of its own", "Leave out --labels.")
-    else:
-        X, y = artifacts.SPLITS.load(split=one.source, dataset=settings.data.name)
-        yield streams.from_arrays(X, y)
-
-
-@contextmanager
 def _open_output(
-    one: _One, samples: streams.Samples, names: writers.Names
+    one: _One, samples: Samples, names: writers.Names
 ) -> Iterator[writers.Write | None]:
     suffix = Path(one.output or "").suffix
     if one.piped:
         # Lines have no number that is known beforehand.
-        suffix = f".{one.form}" if one.form else ".csv" if samples.n else ".jsonl"
+        are_lines = one.source == PIPE and samples.n is None
+        suffix = f".{one.form}" if one.form else ".jsonl" if are_lines else ".csv"
         with writers.to_stream(sys.stdout.buffer, suffix, names) as write:
             yield write
     elif one.output is None:
@@ -203,7 +191,7 @@ def _open_output(
             yield write
 
 
-def _load_reference(settings: Params, one: _One, samples: streams.Samples) -> Reference | None:
+def _load_reference(settings: Params, one: _One, samples: Samples) -> Reference | None:
     """Labels by the last model: stored ones of a split, or its own with --compare."""
     last, dataset = settings.pool[-1], settings.data.name
     if one.source in artifacts.PREDICTED:
@@ -214,7 +202,7 @@ def _load_reference(settings: Params, one: _One, samples: streams.Samples) -> Re
     if not samples.labelled:
         source = lines.NAME if one.source == PIPE else one.source
         remedy = "Name a file of --labels."
-        if samples.n is None:
+        if samples.n is None and one.source == PIPE:
             remedy = "Lines have none: pipe .npy, and name a file of --labels."
         raise DataError(f"{source} has no labels to --compare with", remedy)
     run = load_strategy(settings, always(last))

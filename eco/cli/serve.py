@@ -5,6 +5,7 @@ import click
 from eco.cli.answering import Runner
 from eco.cli.options import FiniteRange
 from eco.cli.strategies import find_strategy, load_shape
+from eco.errors import DataError
 from eco.serving.app import make_app
 from eco.serving.gate import Limits
 from eco.serving.server import listen, run
@@ -45,6 +46,11 @@ def serve(
     this machine can reach it.
     """
     settings = params.load()
+    if settings.data.kind != "images":
+        raise DataError(
+            f"data.kind of params.yaml must be images to be served; got {settings.data.kind}",
+            "Answer rows and texts in batches, or from a pipe: eco predict --help",
+        )
     strategy = find_strategy(settings, name)
     runner, shape = Runner(settings, strategy), load_shape(strategy)
     runner.check(strategy.models[0], shape)

@@ -17,9 +17,9 @@ Arrays = Mapping[str, Array]
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Images, (n_samples, height, width) uint8, with labels, and groups or times as numbers."""
+    """Images, rows of a data frame or texts, with labels, and groups or times as numbers."""
 
-    X: Array
+    X: Any
     y: Array
     groups: Array | None = None
     times: Array | None = None
@@ -27,7 +27,8 @@ class Samples:
     def take(self, rows: Array) -> Self:
         """Some of the samples, by row numbers."""
         groups, times = (None if each is None else each[rows] for each in (self.groups, self.times))
-        return type(self)(self.X[rows], self.y[rows], groups, times)
+        X = self.X.iloc[rows] if hasattr(self.X, "iloc") else self.X[rows]
+        return type(self)(X, self.y[rows], groups, times)
 
     @property
     def unit_labels(self) -> Array:
@@ -63,7 +64,7 @@ def group_numbers(where: str, given: Arrays, sizes: Mapping[str, int]) -> dict[s
         raise DataError(f"{where}: {problem}")
     if (missing := np.isin(values.astype(str), ("", "nan", "NaT"))).any():
         found = (
-            f"{names[part_of[missing.argmax()]]} must name the group of every image; got nothing"
+            f"{names[part_of[missing.argmax()]]} must name the group of every sample; got nothing"
         )
         raise DataError(f"{where}: {found}")
     groups, numbers = np.unique(values, return_inverse=True)
@@ -71,7 +72,7 @@ def group_numbers(where: str, given: Arrays, sizes: Mapping[str, int]) -> dict[s
     if (shared := part_of != first_of).any():
         row = shared.argmax()
         raise DataError(
-            f"{where}: all images of a group must be in one split; {names[first_of[row]]} and "
+            f"{where}: all samples of a group must be in one split; {names[first_of[row]]} and "
             f"{names[part_of[row]]} both hold {shortened(groups[numbers[row]], 40)}",
             "Put each group into one of them.",
         )
@@ -113,7 +114,7 @@ def _joined(
     for name, (part, values) in zip(names, given.items(), strict=True):
         if values.shape != (sizes[part],):
             raise DataError(
-                f"{where}: {name} must hold a value for each of {sizes[part]} images; got shape "
+                f"{where}: {name} must hold a value for each of {sizes[part]} samples; got shape "
                 f"{values.shape}"
             )
         kinds.add("number" if values.dtype.kind in "iuf" else values.dtype.kind)
@@ -160,14 +161,14 @@ def hold_out(
             splits = _by_time(samples, shares)
         require_classes(splits, n_classes)
     except ValueError as error:
-        unit, remedy = "images", "Raise the smallest share."
+        unit, remedy = "samples", "Raise the smallest share."
         if samples.groups is not None:
             unit, remedy = "groups", "Raise the smallest share, or give more groups of each class."
         elif samples.times is not None:
             remedy = "Raise the smallest share, or leave time out."
         counts = ", ".join(f"{split} {size}" for split, size in sizes.items())
         raise DataError(
-            f"params.yaml: data.shares must leave images of every class in each split of {name}; "
+            f"params.yaml: data.shares must leave samples of every class in each split of {name}; "
             f"got {counts} of {len(labels)} {unit} ({error})",
             remedy,
         ) from None
@@ -175,7 +176,7 @@ def hold_out(
 
 
 def one_of_each_group(samples: Samples, seed: int) -> Samples:
-    """An image of each group, drawn: such images are independent, as a certificate takes them."""
+    """A sample of each group, drawn: such samples are independent, as a certificate takes them."""
     if samples.groups is None:
         return samples
     order = np.random.default_rng(seed).permutation(len(samples.y))
@@ -184,12 +185,12 @@ def one_of_each_group(samples: Samples, seed: int) -> Samples:
 
 
 def require_classes(splits: Mapping[str, Samples], n_classes: int) -> None:
-    """Raise a ValueError if a split lacks a class, or holds out a single image of one."""
+    """Raise a ValueError if a split lacks a class, or holds out a single sample of one."""
     for split, samples in splits.items():
         counts, least = np.bincount(samples.y, minlength=n_classes), 1 if split == "train" else 2
         if counts.min() < least:
             raise ValueError(
-                f"{split} has {counts.min()} images of class {counts.argmin()}, and takes {least}"
+                f"{split} has {counts.min()} samples of class {counts.argmin()}, and takes {least}"
             )
 
 

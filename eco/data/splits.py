@@ -2,15 +2,13 @@
 
 import logging
 import math
-import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eco.data import fetch, idx
+from eco.data import classes, fetch
 from eco.data.division import (
     Samples,
     array_name,
@@ -21,37 +19,46 @@ from eco.data.division import (
     require_classes,
     time_numbers,
 )
+from eco.data.encoding import Encoding, ImageEncoding, fit_table, fit_text
+from eco.data.files import BELONGING, Reading, of_idx, read_own
 from eco.errors import DataError, shortened
 
 Array = NDArray[Any]
 
 log = logging.getLogger(__name__)
 
-#: Arrays of an .npz of one's own; X and y alone do, too: a quarter of them becomes test.
-ARRAYS = ("X_train", "y_train", "X_test", "y_test")
-#: The split of whose images each is a draw of its own.
+#: The split of whose samples each is a draw of its own.
 CERTIFYING = "certification"
-#: Arrays that say which samples belong together, or in what order they came.
-BELONGING = ("groups", "time")
-#: What labels, kept as uint8, can tell apart.
-MAX_CLASSES = 256
+#: Of a class in data that aren't split: one to train on, two in each other split.
+LEAST_SAMPLES = 9
+#: What labels, kept as uint16, can tell apart.
+MAX_CLASSES = 65_536
 
 
 class Split(NamedTuple):
-    """Images, (n_samples, height, width) uint8, and labels, (n_samples,) uint8."""
+    """Samples as `eco.data.kinds` lists them, and labels, (n_samples,), as small as may be."""
 
     X: Array
     y: Array
 
 
+class DataSet(NamedTuple):
+    """Splits by name, names of the classes in label order, and how samples became arrays."""
+
+    splits: dict[str, Split]
+    class_names: list[str]
+    encoding: Encoding
+
+
 def load_splits(
-    name: str, path: str, shares: Mapping[str, float], seed: int
-) -> tuple[dict[str, Split], list[str]]:
+    name: str, path: str, shares: Mapping[str, float], seed: int, reading: Reading | None = None
+) -> DataSet:
     """The splits of a data set, disjoint: ``train``, those held out, ``test``.
 
     What isn't split already is split at random, stratified; where a file names groups, whole
-    groups are drawn, and one image of each certifies, since a certificate takes independent draws;
-    where it names times, the latest samples are held out.
+    groups are drawn, and one sample of each certifies, since a certificate takes independent draws;
+    where it names times, the latest samples are held out. Tables and texts are encoded as ``train``
+    alone tells.
 
     Parameters
     ----------
@@ -63,65 +70,131 @@ def load_splits(
         which a quarter becomes test) and perhaps ``class_names``; perhaps ``X_val`` and ``y_val``
         to hold out, or the same of each of `shares`; perhaps ``groups``, or ``group``, or ``time``
         of whatever ``X`` they belong to, as ``groups_train``; other names that begin like these are
-        refused. Or a folder with four IDX files called like those of Fashion-MNIST. For
-        ``fashion-mnist`` a folder that is tried first.
+        refused. Of images, or a folder with four IDX files called like those of Fashion-MNIST; of
+        tables and texts, or CSV or Parquet. For ``fashion-mnist`` a folder that is tried first.
     shares : mapping of str to float
-        Held-out splits, and the share of the training images, or of their groups, that each takes.
+        Held-out splits, and the share of the training samples, or of their groups, that each takes.
     seed : int
         The same seed gives the same splits.
-
-    Returns
-    -------
-    splits : dict of str to Split
-    class_names : list of str
-        In label order.
+    reading : Reading, optional
+        What samples are, and what of a file is read; by default images.
 
     Raises
     ------
     DataError
-        If no source has the files, they aren't images with labels, a group is in two splits, a
+        If no source has the files, they aren't samples with labels, a group is in two splits, a
         split begins before the one in front of it ends, or one would not hold every class.
     """
-    where = shortened(path or name)
-    if name == "digits":
-        arrays = _digits()
-    elif name == "fashion-mnist":
-        arrays = _of_idx(fetch.fetch(fetch.sources(path)))
-    else:
-        arrays = _own(fetch.expanded(path), tuple(shares))
-    given = _given(where, arrays, tuple(shares))
+    where, reading = shortened(path or name), reading or Reading()
+    arrays = _arrays(name, path, tuple(shares), reading)
+    given, names = _given(where, arrays, tuple(shares), reading)
     if "" in given:
         given["train"], given["test"] = quarter(where, given.pop(""), seed)
-    if name == "fashion-mnist":
-        names = fetch.CLASSES
-    else:
-        names = _class_names(where, arrays.get("class_names"), given)
+    if reading.kind == "images":
+        names = _image_classes(where, given)
+    if "class_names" in arrays:
+        names = _class_names(where, arrays["class_names"], len(names))
     splits = _held_out(name, where, given, shares, seed, len(names))
     splits[CERTIFYING] = one_of_each_group(splits[CERTIFYING], seed)
-    return {split: Split(each.X, each.y) for split, each in splits.items()}, names
+    encoding = _encoding(where, splits["train"].X, reading)
+    dtype = np.min_scalar_type(len(names) - 1)
+    encoded = {
+        split: Split(encoding.encode(each.X, where), each.y.astype(dtype))
+        for split, each in splits.items()
+    }
+    return DataSet(encoded, names, encoding)
 
 
-def _given(where: str, arrays: Mapping[str, Array], held_out: Sequence[str]) -> dict[str, Samples]:
-    """The samples of each part of a file, in the order of their use; one that is whole is ""."""
+def _arrays(name: str, path: str, held_out: Sequence[str], reading: Reading) -> dict[str, Any]:
+    if name == "digits":
+        return _digits()
+    if name == "fashion-mnist":
+        names = np.array(fetch.CLASSES)
+        return of_idx(fetch.fetch(fetch.sources(path))) | {"class_names": names}
+    return read_own(fetch.expanded(path), held_out, reading)
+
+
+def _encoding(where: str, X: Any, reading: Reading) -> Encoding:
+    match reading.kind:
+        case "images":
+            return ImageEncoding(X.shape[1:])
+        case "table":
+            return fit_table(X, where)
+    return fit_text(X, reading.words, reading.length, reading.text, where)
+
+
+def _given(
+    where: str, arrays: Mapping[str, Any], held_out: Sequence[str], reading: Reading
+) -> tuple[dict[str, Samples], list[str]]:
+    """The samples of each part of a file, in the order of their use; one that is whole is "".
+
+    With them the names of the classes, where these aren't numbered already, as those of images are.
+    """
     parts = [
         part for part in ("", "train", "val", *held_out, "test") if array_name("X", part) in arrays
     ]
-    pairs = {
-        part: _checked(
-            arrays[array_name("X", part)],
-            arrays[array_name("y", part)],
-            f"{where}: {part}" if part else where,
-        )
-        for part in parts
-    }
-    sizes = {part: len(y) for part, (_, y) in pairs.items()}
+    names: list[str] = []
+    X, y = ({part: arrays[array_name(kind, part)] for part in parts} for kind in "Xy")
+    if reading.kind == "images":
+        for part in parts:
+            X[part], y[part] = _checked(X[part], y[part], f"{where}: {part}" if part else where)
+    else:
+        X = {part: _raw(where, array_name("X", part), X[part], reading) for part in parts}
+        is_file = hasattr(arrays.get("X"), "iloc")
+        sources = [f"column {reading.target}" if is_file else array_name("y", p) for p in parts]
+        labels, names = classes.label(where, dict(zip(sources, y.values(), strict=True)))
+        y = dict(zip(parts, labels.values(), strict=True))
+        _check_classes(where, X, y, names)
+    sizes = {part: len(y[part]) for part in parts}
     groups, times = (
         {part: arrays[array] for part in parts if (array := array_name(kind, part)) in arrays}
         for kind in BELONGING
     )
     groups = group_numbers(where, groups, sizes) if groups else {}
     times = time_numbers(where, times, sizes) if times else {}
-    return {part: Samples(*pair, groups.get(part), times.get(part)) for part, pair in pairs.items()}
+    samples = {part: Samples(X[part], y[part], groups.get(part), times.get(part)) for part in parts}
+    return samples, names
+
+
+def _raw(where: str, array: str, X: Any, reading: Reading) -> Any:
+    """Rows of a table, or texts, not yet encoded; each knows its number."""
+    import pandas as pd
+
+    if isinstance(X, pd.DataFrame | pd.Series):
+        return X
+    is_text = reading.kind == "text"
+    if X.dtype.kind not in ("U" if is_text else "fiub") or X.ndim != 2 - is_text or not X.size:
+        must = "texts, (n_samples,)" if is_text else "numbers, (n_samples, n_columns)"
+        hint = "Decode them, with .astype(str)." if X.dtype.kind == "S" else ""
+        raise DataError(
+            f"{where}: {array} must be {must}, at least one; got {X.dtype} of shape {X.shape}",
+            hint or f"Or is {reading.key('kind')} another? It is {reading.kind}.",
+        )
+    rows = [f"{row} of {array}" for row in range(len(X))] if array != "X" else None
+    return pd.Series(X, rows, object) if is_text else pd.DataFrame(X, rows)
+
+
+def _check_classes(
+    where: str, X: Mapping[str, Any], y: Mapping[str, Array], names: Sequence[str]
+) -> None:
+    for part, samples in X.items():
+        if len(samples) != len(y[part]):
+            raise DataError(
+                f"{where}: {array_name('y', part)} must hold a class for each of {len(samples)} "
+                f"samples; got {len(y[part])}"
+            )
+    if not 2 <= len(names) <= MAX_CLASSES:
+        raise DataError(
+            f"{where}: there must be from 2 to {MAX_CLASSES} classes; got {len(names)}",
+            "Name the column with the class, if it is another.",
+        )
+    counts = np.bincount(next(iter(y.values())))
+    if "" in y and counts.min() < LEAST_SAMPLES:
+        raise DataError(
+            f"{where}: each class must have {LEAST_SAMPLES} samples at least, as five splits hold "
+            f"it; got {counts.min()} of {shortened(names[int(counts.argmin())], 40)}",
+            "Delete the samples of that class, or merge it with another.",
+        )
 
 
 def _held_out(
@@ -153,112 +226,6 @@ def _digits() -> dict[str, Array]:
     return {"X": np.round(bunch.images * (255 / 16)).astype(np.uint8), "y": bunch.target}
 
 
-def _of_idx(files: Mapping[str, Array]) -> dict[str, Array]:
-    return {array: files[name] for array, name in zip(ARRAYS, fetch.SHA256, strict=True)}
-
-
-def _own(path: Path, held_out: Sequence[str]) -> dict[str, Array]:
-    try:
-        return _own_folder(path) if path.is_dir() else _own_npz(path, held_out)
-    except OSError as error:
-        problem = f"data.path of params.yaml: {shortened(path)} can't be read: {error.strerror}"
-        raise DataError(problem, "Name an .npz file or a folder of IDX files.") from None
-
-
-def _own_folder(path: Path) -> dict[str, Array]:
-    where = f"data.path of params.yaml, {shortened(path)}"
-    try:
-        files = {
-            name: idx.decode(f"{where}: {name}", fetch.decompressed(f"{where}: {name}", content))
-            for name, content in fetch.read_folder(path, fetch.SHA256)
-        }
-    except OSError as error:
-        raise DataError(
-            f"{where}: {fetch.reason(error)}",
-            f"A folder must hold {', '.join(fetch.SHA256)}, each with or without .gz.",
-        ) from None
-    return _of_idx(files)
-
-
-def _own_npz(path: Path, held_out: Sequence[str]) -> dict[str, Array]:
-    where = f"data.path of params.yaml: {shortened(path)}"
-    fetch.check_regular(path)
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            members = {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise DataError(
-            f"{where} does not exist in {shortened(Path.cwd())}",
-            "Name an .npz file or a folder of IDX files.",
-        ) from None
-    except Exception as error:  # what NumPy raises on damaged bytes is not a closed list
-        raise DataError(
-            f"{where} is not an .npz of arrays without pickles ({fetch.reason(error)})",
-            "Write it with numpy.savez_compressed.",
-        ) from None
-    arrays = {name: x for name, x in members.items() if isinstance(x, np.ndarray)}
-    names = [re.sub("^group(?=_|$)", "groups", name) for name in arrays]
-    _check_names(where, names, held_out)
-    return dict(zip(names, arrays.values(), strict=True))
-
-
-def _check_names(where: str, found: Sequence[str], held_out: Sequence[str]) -> None:
-    """Refuse arrays of an .npz that don't make a data set together, by their names."""
-    allowed, names = f"{', '.join(ARRAYS)}, or X and y", set(found)
-    if not (set(ARRAYS) <= names or {"X", "y"} <= names):
-        held = shortened(", ".join(found) or "nothing")
-        raise DataError(f"{where} must hold {allowed}; it holds {held}")
-    _refuse_unknown(where, found, held_out)
-    val, own = ({f"{x}_{part}" for x in "Xy" for part in parts} for parts in (["val"], held_out))
-    for one, other in (({"X", "y"}, {*ARRAYS, *val, *own}), (val, own)):
-        if one & names and other & names:
-            raise DataError(
-                f"{where} must hold {allowed if 'X' in one else 'X_val or splits of it'}, but not "
-                f"both; it holds {shortened(', '.join(found))}",
-                "Delete those that aren't meant.",
-            )
-    for needed in (val, own):
-        if needed & names and needed - names:
-            raise DataError(
-                f"{where} must hold {', '.join(sorted(needed))} together; it lacks "
-                f"{', '.join(sorted(needed - names))}"
-            )
-    kinds = []
-    for kind in BELONGING:
-        given = {name for name in names if name == kind or name.startswith(f"{kind}_")}
-        known = {name.replace("X", kind, 1) for name in names if name == "X" or name[:2] == "X_"}
-        divided = kind + ("_val" if val & names else "" if "X" in names else "_train")
-        if lost := sorted(given - known):
-            raise DataError(
-                f"{where}: {lost[0]} must come with {lost[0].replace(kind, 'X', 1)}; there is none"
-            )
-        if given and divided not in given and not own & names:
-            raise DataError(f"{where} must hold {divided}, as it holds {sorted(given)[0]}")
-        kinds += [kind] if given else []
-    if len(kinds) > 1:
-        raise DataError(
-            f"{where} must be split by groups or by time, not by both; it holds both",
-            "Delete the one or the other.",
-        )
-
-
-def _refuse_unknown(where: str, found: Sequence[str], held_out: Sequence[str]) -> None:
-    """Refuse arrays that are called nearly as those that are read, and one that is there twice."""
-    parts = ("train", "val", *held_out, "test")
-    kinds = ("X", "y", *BELONGING)
-    known = {array_name(kind, part) for kind in kinds for part in ("", *parts)} | {"class_names"}
-    like = ("x", "y", "group", "time", "class", "split", *parts)
-    for place, name in enumerate(found):
-        if name in found[:place]:
-            raise DataError(f"{where} must hold {name.replace('s', '', 1)} or {name}, not both")
-        if name not in known and name.casefold().startswith(like):
-            raise DataError(
-                f"{where}: {shortened(name, 40)} is not read",
-                f"Rename it, or leave it out; {', '.join(kinds)} are read, each alone or, as "
-                f"X_train, with {', '.join(parts)}; and class_names.",
-            )
-
-
 def shape_hint(shape: tuple[int, ...]) -> str:
     """How images of another shape become (n, height, width), as far as the shape tells."""
     match shape:
@@ -269,7 +236,7 @@ def shape_hint(shape: tuple[int, ...]) -> str:
         case (_, _, _, 3 | 4):
             return "Make them grey: save X[..., :3].mean(axis=3).astype('uint8')."
         case (_, 3 | 4, _, _):
-            return "Make them grey: save X[:, :3].mean(axis=1).astype('uint8')."
+            return "Put the channels last: save X.transpose(0, 2, 3, 1)[..., :3]."
         case (_, pixels):
             side = math.isqrt(pixels)
             size = f"{side}, {side}" if side**2 == pixels else "height, width"
@@ -280,15 +247,18 @@ def shape_hint(shape: tuple[int, ...]) -> str:
 
 
 def _checked(X: Array, y: Array, where: str) -> tuple[Array, Array]:
-    """Images and labels in the workflow's own types."""
+    """Images and labels of one type."""
     X = X[..., 0] if X.ndim == 4 and X.shape[-1] == 1 else X
-    if X.dtype != np.uint8 or X.ndim != 3 or min(X.shape) == 0:
-        hint = "Scale them to 0 to 255 and use .astype('uint8')."
-        hint = hint if X.ndim == 3 else shape_hint(X.shape)
+    fits = X.ndim == 3 or (X.ndim == 4 and X.shape[-1] == 3)
+    if X.dtype != np.uint8 or not fits or min(X.shape) == 0:
+        hint = "Scale them to 0 to 255 and use .astype('uint8')." if fits else shape_hint(X.shape)
+        if X.ndim == 4 and X.shape[-1] == 4:
+            hint = "Leave out the transparency: save X[..., :3]."
         values = f", from {X.min()} to {X.max()}" if X.size and X.dtype.kind in "iuf" else ""
         raise DataError(
-            f"{where}: images must be a uint8 array of shape (n_samples, height, width), at least "
-            f"one; got {shortened(X.dtype)} of shape {X.shape}{values}",
+            f"{where}: images must be a uint8 array of shape (n_samples, height, width), or "
+            f"(n_samples, height, width, 3) in colour, at least one; got {shortened(X.dtype)} of "
+            f"shape {X.shape}{values}",
             hint,
         )
     whole = y.dtype.kind in "iu" and y.shape == (len(X),)
@@ -304,10 +274,11 @@ def _checked(X: Array, y: Array, where: str) -> tuple[Array, Array]:
             f"each of {len(X)} images; got {y.dtype} of shape {y.shape}, values "
             f"{np.unique(y)[:5].tolist()}"
         )
-    return X, y.astype(np.uint8)
+    return X, y.astype(np.int64)
 
 
-def _class_names(where: str, names: Array | None, given: Mapping[str, Samples]) -> list[str]:
+def _image_classes(where: str, given: Mapping[str, Samples]) -> list[str]:
+    """Classes of images by their numbers; refuses parts that don't fit each other."""
     train = given["train"]
     present = np.unique(train.y)
     for part, each in given.items():
@@ -321,11 +292,13 @@ def _class_names(where: str, names: Array | None, given: Mapping[str, Samples]) 
                 f"{where}: images of train and {part} must be of one size; got "
                 f"{train.X.shape[1:]} and {each.X.shape[1:]}"
             )
-    if names is None:
-        return [str(label) for label in present]
-    if names.shape != present.shape:
+    return [str(label) for label in present]
+
+
+def _class_names(where: str, names: Array, n_classes: int) -> list[str]:
+    if names.shape != (n_classes,):
         raise DataError(
-            f"{where}: class_names must name each of the {len(present)} classes; got shape "
+            f"{where}: class_names must name each of the {n_classes} classes; got shape "
             f"{names.shape}"
         )
     return [str(name) for name in names]

@@ -1,6 +1,6 @@
-"""Files of images, read a batch at a time.
+"""Arrays in files, images or encoded samples, read a batch at a time.
 
-Whatever the file (`.npy`, `.npz`, IDX, compressed or not), the pixels are the rest of a stream
+Whatever the file (`.npy`, `.npz`, IDX, compressed or not), the numbers are the rest of a stream
 after a header, so a file larger than memory takes the memory of a few batches. Nothing is
 memory-mapped or unpickled.
 """
@@ -20,28 +20,28 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from eco.data import idx
+from eco.data import coded, idx
 from eco.data.fetch import check_regular
 from eco.data.splits import shape_hint
-from eco.errors import DataError, shortened
+from eco.errors import DataError, EcoError, shortened
 
 Array = NDArray[Any]
 
-#: Arrays of a `.npz` that hold images and labels; the first pair that is present counts.
+#: Arrays of a `.npz` that hold samples and labels; the first pair that is present counts.
 NAMES = (("X", "y"), ("X_test", "y_test"))
-#: A header that claims more is damaged, or meant to exhaust the memory: pixels of an image, size
+#: A header that claims more is damaged, or meant to exhaust the memory: numbers of a sample, size
 #: of an axis, axes, bytes of the header itself.
 MAX_PIXELS = 2**26
 MAX_SIZE = 2**48
 MAX_AXES = 32
 MAX_HEADER = 12_000
-#: Images and pixels of a batch at most, whatever its size: more are no sooner answered.
+#: Samples and numbers of a batch at most, whatever its size: more are no sooner answered.
 MAX_BATCH = 2**16
 MAX_BATCH_PIXELS = 2**25
 
 
 class Batch(NamedTuple):
-    """Images, (size, height, width) uint8; labels, (size,) int64; ids, (size,) object."""
+    """Samples, as splits hold them; labels, (size,) int64; ids, (size,) object."""
 
     X: Array
     y: Array | None = None
@@ -50,9 +50,9 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Samples:
-    """Images that are read on demand, once.
+    """Samples that are read on demand, once.
 
-    ``n``: how many, None where that shows at the end; ``shape``: height and width; ``labelled``,
+    ``n``: how many, None where that shows at the end; ``shape``: of one sample; ``labelled``,
     ``identified``: whether labels and ids come with them; ``batches``: from batch size and number
     of classes to batches.
     """
@@ -94,7 +94,7 @@ class Pipe:
 
 
 def from_arrays(X: Array, y: Array) -> Samples:
-    """Samples in memory: X of shape (n_samples, height, width), uint8, and y, (n_samples,)."""
+    """Samples in memory: X, samples first, and y, (n_samples,)."""
 
     def batches(size: int, _: int) -> Iterator[Batch]:
         for start in range(0, len(X), size):
@@ -105,22 +105,27 @@ def from_arrays(X: Array, y: Array) -> Samples:
 
 
 @contextmanager
-def open_samples(source: Path | Pipe, labels: Path | None = None) -> Iterator[Samples]:
-    """Open a file of images, and check all that can be known before reading them.
+def open_samples(
+    source: Path | Pipe, labels: Path | None = None, coding: coded.Coding | None = None
+) -> Iterator[Samples]:
+    """Open a file of images, or of what a coding gives, and check it as far as that goes at once.
 
     `source` is `.npy`, `.npz` (arrays X and perhaps y, or X_test and y_test) or IDX; `.npy` and IDX
     may be compressed by gzip. The content decides, not the name. A pipe holds `.npy` or IDX.
-    `labels` is a file of the same kinds, with one whole number for each image. Raises `DataError`
-    if a file is missing, damaged, or holds anything but uint8 images and labels; `batches` does for
+    `labels` is a file of the same kinds, with one whole number for each sample. Raises `DataError`
+    if a file is missing, damaged, or holds anything but such samples and labels; `batches` does for
     what shows while reading. Batches are smaller than asked for where one would take much memory.
     """
     with ExitStack() as stack:
         if isinstance(source, Pipe):
-            with _read_errors(source.name):
+            with read_errors(source.name):
                 X, y = _stored_array(source, source.name, None), None
         else:
             X, y = _open_arrays(stack, source)
-        _check_images(X)
+        if coding is None:
+            _check_images(X)
+        else:
+            coded.check_form(X.name, X.dtype, X.shape, coding)
         if labels is not None:
             y, _ = _open_arrays(stack, labels)
         if y is not None:
@@ -131,7 +136,7 @@ def open_samples(source: Path | Pipe, labels: Path | None = None) -> Iterator[Sa
 
         def batches(size: int, n_classes: int) -> Iterator[Batch]:
             most = max(1, MAX_BATCH_PIXELS // math.prod(X.shape[1:]))
-            read = _batches(X, y, min(size, MAX_BATCH, most), n_classes)
+            read = _batches(X, y, min(size, MAX_BATCH, most), n_classes, coding)
             # Nobody can end a thread that waits for a pipe.
             return read if isinstance(source, Pipe) else read_ahead(read, reader)
 
@@ -175,38 +180,48 @@ class _StoredArray:
         n, width = self.shape[0], math.prod(self.shape[1:]) * self.dtype.itemsize
         for start in range(0, n, size):
             count = min(size, n - start)
-            with _read_errors(self.name):
+            with read_errors(self.name):
                 content = self.stream.read(count * width)
             if len(content) < count * width:
                 complete = start + len(content) // width
                 raise DataError(f"{self.name} is cut off: it has {complete} of {n} samples")
             yield np.frombuffer(content, self.dtype).reshape(count, *self.shape[1:])
-        with _read_errors(self.name):  # a checksum, if there is one, is checked at the end
+        with read_errors(self.name):  # a checksum, if there is one, is checked at the end
             if self.stream.read(1):
                 raise DataError(f"{self.name} is damaged: it goes on after its {n} samples")
 
 
-def _batches(X: _StoredArray, y: _StoredArray | None, size: int, n_classes: int) -> Iterator[Batch]:
-    if y is None:
-        yield from map(Batch, X.rows(size))
-        return
-    start = 0
-    for images, labels in zip(X.rows(size), y.rows(size), strict=True):
-        for i in np.flatnonzero((labels < 0) | (labels >= n_classes)):
-            raise DataError(
-                f"{y.name}: labels must be from 0 to {n_classes - 1}; sample {start + i} has "
-                f"{labels[i]}"
-            )
-        start += len(labels)
-        yield Batch(images, labels.astype(np.int64))
+def _batches(
+    X: _StoredArray, y: _StoredArray | None, size: int, n_classes: int, coding: coded.Coding | None
+) -> Iterator[Batch]:
+    start, labels = 0, None if y is None else y.rows(size)
+    for samples in X.rows(size):
+        if coding is not None:
+            coded.check_values(X.name, samples, start, coding)
+        if y is None or labels is None:
+            yield Batch(samples)
+        else:
+            yield Batch(samples, check_labels(y.name, next(labels), start, n_classes))
+        start += len(samples)
+    if labels is not None:
+        next(labels, None)  # what is checked at its end
+
+
+def check_labels(name: str, y: Array, start: int, n_classes: int) -> Array:
+    """Labels as int64; a `DataError` if one of them, of which the first has a number, is none."""
+    for i in np.flatnonzero((y < 0) | (y >= n_classes)):
+        raise DataError(
+            f"{name}: labels must be from 0 to {n_classes - 1}; sample {start + i} has {y[i]}"
+        )
+    return y.astype(np.int64)
 
 
 @contextmanager
-def _read_errors(name: str) -> Iterator[None]:
+def read_errors(name: str) -> Iterator[None]:
     """Turn whatever reading damaged bytes raises into an error that names the file."""
     try:
         yield
-    except DataError:
+    except EcoError:
         raise
     except FileNotFoundError:
         where = "" if Path(name).is_absolute() else f" in {shortened(Path.cwd())}"
@@ -219,7 +234,7 @@ def _read_errors(name: str) -> Iterator[None]:
 def _open_arrays(stack: ExitStack, path: Path) -> tuple[_StoredArray, _StoredArray | None]:
     """The array in a file, and the labels that came with it."""
     name = shortened(path)
-    with _read_errors(name):
+    with read_errors(name):
         check_regular(path)
         stream = stack.enter_context(path.open("rb"))
         magic = _magic(stream)
@@ -282,12 +297,13 @@ def _read_npy_header(stream: Any, name: str) -> tuple[tuple[int, ...], np.dtype[
 
 def _check_images(X: _StoredArray) -> None:
     problem = (
-        f"{X.name} must hold uint8 images (n, height, width), at least one; "
+        f"{X.name} must hold uint8 images (n, height, width), or (n, height, width, 3) in colour, "
+        "at least one; "
         f"got {shortened(X.dtype)} of shape {shortened(X.shape)}"
     )
     if 0 in X.shape:
         raise DataError(problem, "It is empty: check the program that saved it.")
-    if len(X.shape) != 3:
+    if len(X.shape) != 3 and not (len(X.shape) == 4 and X.shape[3] == 3):
         raise DataError(problem, shape_hint(X.shape))
     if math.prod(X.shape[1:]) > MAX_PIXELS:
         raise DataError(f"{problem}: no image is that large, so its header is damaged")
@@ -303,7 +319,7 @@ def _check_images(X: _StoredArray) -> None:
 def _check_finite(X: _StoredArray, problem: str) -> None:
     start = 0
     for rows in X.rows(1 + 2**20 // math.prod(X.shape[1:])):
-        for i in np.flatnonzero(~np.isfinite(rows).all(axis=(1, 2))):
+        for i in np.flatnonzero(~np.isfinite(rows.reshape(len(rows), -1)).all(axis=1)):
             raise DataError(f"{problem}, and sample {start + i} has NaN or infinite pixels")
         start += len(rows)
 
@@ -311,7 +327,7 @@ def _check_finite(X: _StoredArray, problem: str) -> None:
 def _check_labels(y: _StoredArray, X: _StoredArray) -> None:
     if y.dtype.kind not in "iu" or y.shape != X.shape[:1]:
         raise DataError(
-            f"{y.name} must hold one whole number for each of the {X.shape[0]} images of "
+            f"{y.name} must hold one whole number for each of the {X.shape[0]} samples of "
             f"{X.name}; got {shortened(y.dtype)} of shape {shortened(y.shape)}"
         )
     _check_size(y)

@@ -22,7 +22,7 @@ Array = NDArray[Any]
 logger = logging.getLogger(__name__)
 
 #: CPU seconds of a window: over a hundred workloads take turns. The tracker's ticks of 10 ms make
-#: about 2 % of noise in one window of this length, 1 % in the mean of five rounds.
+#: about 2 % of noise in one window of this length, and less in the mean of many rounds.
 WINDOW_S = 0.2
 #: Images of train: those that models which must be fitted learn from, in seconds, and those of
 #: them whose activations set the ranges of 8-bit integers.

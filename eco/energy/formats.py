@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eco.models.base import Model, make_model
+from eco.models.features import scale
 from eco.models.keras import Network
-from eco.models.sklearn import Classifier, features, scale
+from eco.models.sklearn import Classifier
 from eco.runtime.session import CALL_PATH, Session
 
 Array = NDArray[Any]
@@ -95,7 +96,7 @@ def _load_sklearn(model: Classifier, threads: int) -> Run:
     classifier = copy.deepcopy(model.fitted)
     if getattr(classifier, "n_jobs", None) is not None:
         classifier.n_jobs = threads
-    return lambda X: np.asarray(classifier.predict_proba(features(X, model.pixels)))
+    return lambda X: np.asarray(classifier.predict_proba(model.features(X)))
 
 
 def _load_keras(model: Network, call: str) -> Run:

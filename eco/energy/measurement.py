@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from eco.commands import command
 from eco.errors import MeasurementError
 from eco.evaluation.intervals import trimmed_mean
 from eco.strategies.outcomes import Readings
@@ -140,7 +141,7 @@ class Measurements:
             if (row.name, row.batch_size) == (name, batch_size):
                 return row
         problem = f"has no energy of {name} at batch size {batch_size}"
-        raise MeasurementError(problem, "Measure it: make measure")
+        raise MeasurementError(problem, f"Measure it: {command('measure')}")
 
     def energy_j(self, names: Sequence[str], batch_size: int) -> Array:
         """J per sample of each named workload, (n_names,) float64; raises as `at` does."""

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from eco.commands import command
 from eco.energy.machine import machine
 from eco.energy.protocol import Window, Work
 from eco.errors import MeasurementError, extra
@@ -91,7 +92,7 @@ class CodeCarbonMeter:
         if task is None or task.cpu_energy is None:
             raise MeasurementError(
                 "CodeCarbon gave no reading",
-                "Another tracker may hold its lock; stop it and measure again: make measure",
+                f"Another tracker may hold its lock; stop it and measure: {command('measure')}",
             )
         return Window(
             energy_j=task.cpu_energy * J_PER_KWH,

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from eco.commands import command
 from eco.energy.measurement import Measurement, Measurements
 from eco.errors import MeasurementError
 from eco.evaluation.intervals import trimmed_mean
@@ -271,7 +272,7 @@ def _untrusted(name: str, last: Window, watts_per_core: float | None) -> Measure
             f"CodeCarbon and the CPU clock disagree on {name} in more rounds than they agree, "
             f"last by {last.energy_j:.4g} J to {last.cpu_s * watts_per_core:.4g} J"
         )
-    return MeasurementError(problem, "Measure again on a quieter machine: make measure")
+    return MeasurementError(problem, f"Measure again on a quieter machine: {command('measure')}")
 
 
 def _far(readings_j: Array) -> Array:

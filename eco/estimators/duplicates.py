@@ -68,6 +68,17 @@ def share_of_near_copies(held_out: Any, others: Any) -> float:
     return _share_with_gap(distances)
 
 
+def share_of_copies(held_out: Array, others: Array) -> float:
+    """Share of the held-out samples, rows of numbers, that are equal to one of the others.
+
+    0.0 where rows must coincide, as for `share_of_near_copies`.
+    """
+    if _n_possible(others) <= len(others):
+        return 0.0
+    known = {row.tobytes() for row in others}
+    return float(np.mean([row.tobytes() in known for row in held_out]))
+
+
 def _share_with_gap(distances: Array) -> float:
     """Share of the rows of rising distances in which near ones are followed by a gap."""
     ranks = np.arange(distances.shape[1] // 2, distances.shape[1]) + 1

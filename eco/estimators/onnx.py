@@ -14,7 +14,7 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import indexable
 
-from eco.errors import EcoError, FileError, ModelError, shortened
+from eco.errors import FileError, ModelError, shortened
 from eco.estimators import validation
 from eco.estimators.pool import require_samples
 from eco.estimators.samples import Samples
@@ -27,6 +27,8 @@ Array = NDArray[Any]
 TYPES = {"float": "float32", "double": "float64", "string": "object", "float16": "float16"}
 TYPES |= {name: name for bits in (8, 16, 32, 64) for name in (f"int{bits}", f"uint{bits}")}
 DTYPES = {f"tensor({ours})": np.dtype(its) for ours, its in (TYPES | {"bool": "bool"}).items()}
+#: What to do about a file that can't be loaded.
+WHOLE = "Give the path of an ONNX file with weights: torch.onnx.export(..., external_data=False)."
 #: So many rows, all of them probabilities, are no logits.
 NOT_BY_CHANCE = 10
 
@@ -221,29 +223,9 @@ class _Graph(NamedTuple):
 
 
 def _load(path: Path, output_name: str | None, classes: Any, threads: int) -> _Graph:
-    from eco.runtime import session as runtime  # with ONNX Runtime, which is of an extra
+    from eco.runtime.session import load_graph  # ONNX Runtime is of an extra
 
-    onnxruntime = runtime.onnxruntime  # type: ignore[attr-defined]
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.log_severity_level = 4  # what it would log is raised
-    # Idle threads that spin would be billed to the model that runs next.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if not path.exists():
-        raise FileError(f"{path} is missing", "Give the path of an ONNX file.")
-    try:
-        content = path.read_bytes()
-        if elsewhere := runtime._other_files(content):
-            raise FileError(
-                f"{path} must hold its weights, but says that they are in {elsewhere[0][:100]!r}",
-                "Export it into one file: torch.onnx.export(..., external_data=False).",
-            )
-        providers = ["CPUExecutionProvider"]
-        session = onnxruntime.InferenceSession(content, options, providers=providers)
-    except EcoError:
-        raise
-    except Exception as error:  # ONNX Runtime's errors share no base class of their own
-        raise FileError(f"{path} is not an ONNX model ({runtime._reason(error)})") from None
+    session = load_graph(path, threads, WHOLE)
     types = {one.name: one.type for one in session.get_inputs()}
     if not DTYPES.keys() >= set(types.values()):
         raise FileError(f"{path} must take arrays of numbers or text, but takes {types}")

@@ -15,6 +15,9 @@ from eco.strategies.strategy import Strategy
 
 Rows = list[dict[str, Any]]
 
+#: Classes whose figures, and classes whose confusions, plots show at most.
+MOST_CLASSES, MOST_CONFUSED = 1000, 30
+
 
 @dataclass(frozen=True)
 class CascadeEvaluation:
@@ -48,7 +51,7 @@ def evaluate_cascade(
     }
     labels = outcomes.labels[np.arange(len(outcomes)), decisions.answered_by]
     confusion = confusion_rows(outcomes.y, labels, class_names)
-    return CascadeEvaluation(scored, metrics, class_rows, confusion)
+    return CascadeEvaluation(scored, metrics, losing_most(class_rows), confusion)
 
 
 def by_class(decisions: Decisions, outcomes: Outcomes, class_names: Sequence[str]) -> Rows:
@@ -58,18 +61,24 @@ def by_class(decisions: Decisions, outcomes: Outcomes, class_names: Sequence[str
     model's, without a router's own; ``last_model_share``, how often that one ran.
     """
     correct, energy_j, rows = decisions.correct(outcomes), outcomes.energy_j, []
-    for label, name in enumerate(class_names):
+    for label in np.unique(outcomes.y):
         members = outcomes.y == label
-        if members.any():
-            accuracy, ran = correct[members].mean(), decisions.ran[members].mean(axis=0)
-            figures = {
-                "accuracy": accuracy,
-                "accuracy_loss_points": 100 * (outcomes.correct[members, -1].mean() - accuracy),
-                "energy_share": ran @ energy_j / energy_j[-1],
-                "last_model_share": ran[-1],
-            }
-            rows.append({"class": name} | {key: float(value) for key, value in figures.items()})
+        accuracy, ran = correct[members].mean(), decisions.ran[members].mean(axis=0)
+        figures = {
+            "accuracy": accuracy,
+            "accuracy_loss_points": 100 * (outcomes.correct[members, -1].mean() - accuracy),
+            "energy_share": ran @ energy_j / energy_j[-1],
+            "last_model_share": ran[-1],
+        }
+        values = {key: float(value) for key, value in figures.items()}
+        rows.append({"class": class_names[label]} | values)
     return rows
+
+
+def losing_most(rows: Rows, most: int = MOST_CLASSES) -> Rows:
+    """The rows of the classes that lose most accuracy, in label order."""
+    by_loss = sorted(range(len(rows)), key=lambda i: -rows[i]["accuracy_loss_points"])
+    return [rows[i] for i in sorted(by_loss[:most])]
 
 
 def worst_class(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -79,11 +88,19 @@ def worst_class(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def confusion_rows(y: Array, labels: Array, class_names: Sequence[str]) -> Rows:
-    """Number of samples of each true class that were given each label."""
-    counts = np.zeros((len(class_names),) * 2, np.int64)
-    np.add.at(counts, (y, labels), 1)
+    """Number of samples of each true class that were given each label.
+
+    Of more than `MOST_CONFUSED` classes, those that are taken for others, or others for them, most.
+    """
+    wrong, n_classes = y != labels, len(class_names)
+    n_wrong = sum(np.bincount(each[wrong], minlength=n_classes) for each in (y, labels))
+    shown = np.sort(np.argsort(-n_wrong, kind="stable")[:MOST_CONFUSED])
     return [
-        {"actual": actual, "predicted": predicted, "samples": int(counts[i, j])}
-        for i, actual in enumerate(class_names)
-        for j, predicted in enumerate(class_names)
+        {
+            "actual": class_names[actual],
+            "predicted": class_names[predicted],
+            "samples": int(((y == actual) & (labels == predicted)).sum()),
+        }
+        for actual in shown
+        for predicted in shown
     ]

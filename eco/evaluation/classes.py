@@ -1,10 +1,25 @@
 """Classes that a strategy gives up."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from eco.strategies.decisions import decide
 from eco.strategies.outcomes import Array, Outcomes
 from eco.strategies.strategy import Strategy
+
+#: Classes that a text names.
+NAMED = 10
+
+
+def named(classes: Sequence[str], most: int = NAMED) -> str:
+    """The first names of some classes, and how many more there are.
+
+    >>> named(["ant", "bee", "cat", "dog"], 2)
+    'ant, bee and 2 more'
+    """
+    more = f" and {len(classes) - most:,} more" if len(classes) > most else ""
+    return ", ".join(classes[:most]) + more
 
 
 def vanished_classes(strategy: Strategy, *splits: Outcomes) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 
 from eco.errors import extra, reported
 from eco.report.labels import label_ends, place_labels
-from eco.report.style import STYLE, TEMPLATES, model_colours, spaced
+from eco.report.style import STYLE, TEMPLATES, counted, model_colours, spaced
 
 with extra("report"):
     from matplotlib import ticker
@@ -219,7 +219,7 @@ def targets(rows: Rows, pool: Sequence[str]) -> Figure:  # noqa: ARG001
         x, lost, low, high = map(np.array, of_margin)
         axes.errorbar(
             x + 0.02 * (place - 0.5), lost, [lost - low, high - lost], color=colour, marker="o",
-            capsize=3, label=f"margin of {margin:g} standard errors",
+            capsize=3, label=f"margin of {counted(margin, 'standard error')}",
         )  # fmt: skip
     axes.plot(allowed, allowed, color="black", linestyle="--", linewidth=1.2, label="as allowed")
     axes.set(

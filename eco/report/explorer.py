@@ -15,9 +15,9 @@ from eco.strategies.strategy import OperatingPoint, Strategy
 Array = NDArray[Any]
 
 
-#: What is paid and what is answered: joules and images, unless told otherwise. ``scale``: units
+#: What is paid and what is answered: joules and samples, unless told otherwise. ``scale``: units
 #: in one of those that energies are in.
-WORDS: Row = {"cost": "energy", "samples": "images", "unit": "µJ", "scale": 1e6}
+WORDS: Row = {"cost": "energy", "samples": "samples", "unit": "µJ", "scale": 1e6}
 
 
 def data(

@@ -5,7 +5,7 @@ from typing import Any
 
 from eco.errors import extra
 from eco.report import tables
-from eco.report.style import TEMPLATES
+from eco.report.style import TEMPLATES, counted
 
 with extra("report"):
     import vl_convert
@@ -22,7 +22,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    templates.globals["tables"] = tables
+    templates.globals |= {"tables": tables, "counted": counted}
     return templates
 
 

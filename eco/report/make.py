@@ -14,13 +14,14 @@ from eco.workflow.schema import Params
 
 def make_page(settings: Params) -> bytes:
     """The page as HTML; a `FileError` names a file of results that is missing or damaged."""
-    labels = LABELS.load(dataset=settings.data.name)
+    labels, are_images = LABELS.load(dataset=settings.data.name), settings.data.kind == "images"
     return page.render(
         load_study(settings),
         load_outcomes(settings, "test"),
-        example_images(settings.data.name),
+        example_images(settings.data.name) if are_images else {},
         labels.class_names,
         {split: len(y) for split, y in labels.y.items()},
+        "images" if are_images else "samples",
     )
 
 

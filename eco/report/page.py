@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eco.errors import extra
+from eco.evaluation.classes import named
 from eco.evaluation.intervals import indistinguishable_pairs
 from eco.report import explorer, html
 from eco.report.rows import Row, Rows, strategy_of
@@ -31,6 +32,8 @@ Array = NDArray[Any]
 
 #: Example images of one kind.
 EXAMPLES = 6
+#: Classes that the page names, and draws.
+MOST_CLASSES = 20
 
 
 def render(
@@ -39,18 +42,20 @@ def render(
     images: Mapping[int, Array],
     class_names: Sequence[str],
     n_samples: Mapping[str, int],
+    samples: str = "images",
 ) -> bytes:
     """The page as HTML.
 
-    Outcomes are of the test split, and so are images, (height, width) of uint8 by their place:
-    all, some or none. Names of classes are in label order; `n_samples` is the size of each split.
+    Outcomes are of the test split, and so are images, (height, width) of uint8 or in colour, by
+    their place: all, some or none. Names of classes are in label order; `n_samples` is the size of
+    each split; `samples` are called so.
     """
     pool, headline = outcomes.pool, study.headline
     strategy = (headline and strategy_of(headline)) or always(pool[-1])
     answered_by = decide(strategy, outcomes).answered_by
     data = explorer.data(
         outcomes, study.frontiers.points["accuracy"], study.frontiers.reference_accuracy,
-        study.strategies,
+        study.strategies, {**explorer.WORDS, "samples": samples},
     )  # fmt: skip
     rows = plot_rows(study, outcomes.y, answered_by, class_names)
     ties = indistinguishable_pairs(outcomes.readings, pool) if outcomes.readings else []
@@ -64,7 +69,11 @@ def render(
         pool=pool,
         last=pool[-1],
         class_names=class_names,
+        named=named,
+        most_classes=MOST_CLASSES,
+        n_classes=len(np.unique(outcomes.y)),
         n_samples=n_samples,
+        pictured=bool(images),
         buttons=data["settings"],
         examples=list(examples(images, outcomes, answered_by, class_names)),
         ties=[" and ".join(pair) for pair in ties],
@@ -111,7 +120,9 @@ def plot_rows(
 def by_class(
     answered_by: Array, y: Array, pool: Sequence[str], class_names: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Share of each class (``point``) that each model answers; classes that go furthest first.
+    """Share of each class (``point``) that each model answers; the classes that go furthest first.
+
+    Of many classes the first `MOST_CLASSES`.
 
     Examples
     --------
@@ -119,8 +130,7 @@ def by_class(
     >>> [(row["point"], row["model"], row["share"]) for row in rows]
     [('dog', 'a', 0.0), ('dog', 'b', 1.0), ('cat', 'a', 0.5), ('cat', 'b', 0.5)]
     """
-    present = [label for label in range(len(class_names)) if (y == label).any()]
-    present.sort(key=lambda label: -answered_by[y == label].mean())
+    present = sorted(np.unique(y), key=lambda label: -answered_by[y == label].mean())
     return [
         {
             "point": class_names[label],
@@ -128,7 +138,7 @@ def by_class(
             "place": place,
             "share": float((answered_by[y == label] == place).mean()),
         }
-        for label in present
+        for label in present[:MOST_CLASSES]
         for place, model in enumerate(pool)
     ]
 

@@ -35,3 +35,14 @@ def spaced(name: str) -> str:
     'price router'
     """
     return name.replace("_", " ")
+
+
+def counted(n: float, unit: str) -> str:
+    """A number with its unit, in the plural unless it is one.
+
+    Examples
+    --------
+    >>> counted(1.0, "standard error"), counted(0.5, "standard error")
+    ('1 standard error', '0.5 standard errors')
+    """
+    return f"{n:g} {unit}" if n == 1 else f"{n:g} {unit}s"

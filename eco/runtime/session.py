@@ -25,10 +25,15 @@ STAGES = {
 }
 
 
+#: What a graph may take: its one input, by name and type.
+INPUTS = {("X", f"tensor({name})") for name in ("uint8", "float", "int32")}
+INPUTS |= {("answers", "tensor(float)")}
+
+
 class Session:
     """A loaded model, of which one call uses `threads` threads.
 
-    The ONNX graph takes ``X``, uint8 images (n, height, width), or, where it is a router that
+    The ONNX graph takes ``X``, samples of uint8, float32 or int32, or, where it is a router that
     reads the probabilities of a probe, ``answers``, float32 (n, n_classes). A file that is missing,
     isn't such a graph or has weights in other files is refused by a FileError.
     """
@@ -36,31 +41,13 @@ class Session:
     def __init__(self, path: Path, threads: int) -> None:
         self.path = path
         self._stage = STAGES.get(path.parent.name, "calibrate@{}").format(path.stem)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # Idle threads that spin would be billed to the model that runs next.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         remedy = f"Bring it back with: dvc checkout; or make it anew: dvc repro -f -s {self._stage}"
-        if not path.exists():
-            raise FileError(f"{path} is missing", remedy)
-        try:
-            content = path.read_bytes()
-            elsewhere = _other_files(content)
-            if elsewhere:
-                problem = f"must hold its weights, but says that they are in {elsewhere[0][:100]!r}"
-                raise FileError(f"{path} {problem}", remedy)
-            self._session = onnxruntime.InferenceSession(
-                content, options, providers=["CPUExecutionProvider"]
-            )
-        except EcoError:
-            raise
-        except Exception as error:  # ONNX Runtime's errors share no base class of their own
-            raise FileError(f"{path} is not an ONNX model ({_reason(error)})", remedy) from None
+        self._session = load_graph(path, threads, remedy)
         inputs = [(x.name, x.type) for x in self._session.get_inputs()]
-        known = {("X", "tensor(uint8)"), ("answers", "tensor(float)")}
-        if len(inputs) != 1 or inputs[0] not in known:
-            raise FileError(f"{path} must take X, uint8 images, but takes {inputs}", remedy)
+        if len(inputs) != 1 or inputs[0] not in INPUTS:
+            raise FileError(
+                f"{path} must take X, samples of uint8, float or int32, but takes {inputs}", remedy
+            )
         self._input = inputs[0][0]
 
     def __call__(self, X: Array) -> Array:
@@ -69,7 +56,7 @@ class Session:
             return np.asarray(self._session.run(None, {self._input: X})[0])
         except Exception as error:  # ONNX Runtime's errors share no base class of their own
             raise FileError(
-                f"{self.path} can't be run on {X.dtype} of shape {X.shape} ({_reason(error)})",
+                f"{self.path} can't be run on {X.dtype} of shape {X.shape} ({reason(error)})",
                 f"It was made for other data; make it anew: dvc repro {self._stage}",
             ) from None
 
@@ -98,6 +85,56 @@ class Session:
         return np.concatenate(parts)
 
 
+def load_graph(path: Path, threads: int, remedy: str) -> Any:
+    """ONNX Runtime's session of a file, of which one call uses `threads` threads.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, isn't an ONNX model or has weights in other files; `remedy` says
+        what to do then.
+    """
+    content = read_graph(path, remedy)
+    try:
+        return start_session(content, threads)
+    except Exception as error:  # ONNX Runtime's errors share no base class of their own
+        raise FileError(f"{path} is not an ONNX model ({reason(error)})", remedy) from None
+
+
+def read_graph(path: Path, remedy: str) -> bytes:
+    """The content of an ONNX file that holds all its weights: see `load_graph`."""
+    if not path.exists():
+        raise FileError(f"{path} is missing", remedy)
+    try:
+        content = path.read_bytes()
+        elsewhere = _other_files(content)
+    except EcoError:
+        raise
+    except Exception as error:  # of the file system, and of protocol buffers
+        raise FileError(f"{path} is not an ONNX model ({reason(error)})", remedy) from None
+    if elsewhere:
+        problem = f"must hold its weights, but says that they are in {elsewhere[0][:100]!r}"
+        raise FileError(f"{path} {problem}", remedy)
+    return content
+
+
+def start_session(content: bytes, threads: int) -> Any:
+    """ONNX Runtime's session of a serialized graph, as predictions and joules run it."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # what it would log is raised
+    # Idle threads that spin would be billed to the model that runs next.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def reason(error: Exception) -> str:
+    """The first line of an error of another library."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lines[0][:200]
+
+
 def _other_files(content: bytes) -> list[str]:
     """The files that an ONNX model has weights in: anything but itself would be read."""
     with extra("onnx"):
@@ -119,8 +156,3 @@ def _parts(message: Any, of_type: type) -> Iterator[Any]:
         if field.message_type is not None:
             for part in [value] if hasattr(value, "ListFields") else value:
                 yield from _parts(part, of_type)
-
-
-def _reason(error: Exception) -> str:
-    lines = str(error).splitlines() or [type(error).__name__]
-    return lines[0][:200]

@@ -10,7 +10,7 @@ from eco.commands import command
 from eco.energy.measurement import Measurements
 from eco.errors import FileError, ModelError
 from eco.strategies.routing import ROUTERS
-from eco.workflow import codecs, contents, found, records
+from eco.workflow import codecs, contents, encodings, found, records
 from eco.workflow.codecs import Arrays, Codec, DamagedError, Names
 from eco.workflow.contents import Labels
 from eco.workflow.found import FRONTIERS, Frontiers, MadeFor
@@ -156,7 +156,13 @@ SPLITS = _arrays(
     "{split}", "fetch", "{split} samples of {dataset}",
     contents.samples, contents.samples_arrays, ("X", "y"), in_git=False,
 )  # fmt: skip
-#: The first images of test, for what a fresh clone can show.
+#: How samples became numbers, for new ones to be encoded alike.
+ENCODING = Artifact(
+    "data/encoding.json",
+    "fetch",
+    codecs.json_codec(encodings.EncodingFile, encodings.parse, encodings.values),
+)
+#: The first samples of test, for what a fresh clone can show.
 SAMPLE = _arrays(
     "sample", "sample", "sample of {dataset}",
     contents.samples, contents.samples_arrays, ("X", "y"),

@@ -1,6 +1,7 @@
 """What the arrays of the workflow must hold, and how they are kept."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eco.data.kinds import kind_of
 from eco.errors import DataError
 from eco.strategies.confidence import DECIMALS, round_probabilities
 from eco.workflow.codecs import Arrays, DamagedError, Names
@@ -20,19 +22,28 @@ LONGEST = 100
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """True labels of every split but train, (n_samples,) uint8, and the names of the classes."""
+    """True labels of every split but train, (n_samples,), and the names of the classes.
+
+    Labels are of the smallest unsigned type that holds the classes.
+    """
 
     y: Arrays
     class_names: list[str]
 
 
 def samples(arrays: Arrays, _: Names) -> tuple[Array, Array]:
-    """``X``, (n_samples, height, width) uint8, and ``y``, (n_samples,) uint8."""
+    """``X``, of a kind that `kind_of` knows, and ``y``, (n_samples,) uint8 or uint16."""
     X, y = arrays["X"], arrays["y"]
-    if X.dtype != np.uint8 or X.ndim != 3 or len(X) == 0 or y.shape != (len(X),):
-        problem = "must hold uint8 images (n, height, width) with a label each"
-        raise DamagedError(f"{problem}, got {X.shape} {X.dtype} and labels {y.shape}")
+    if kind_of(X) is None or X.size == 0 or not _are_labels(y) or y.shape != X.shape[:1]:
+        problem = (
+            "must hold images (uint8), rows of a table (float32) or texts (int32) with a label each"
+        )
+        raise DamagedError(f"{problem}, got {X.shape} {X.dtype} and labels {y.shape} {y.dtype}")
     return X, y
+
+
+def _are_labels(y: Array) -> bool:
+    return y.dtype in (np.uint8, np.uint16) and y.ndim == 1 and len(y) > 0
 
 
 def samples_arrays(pair: tuple[Array, Array]) -> Arrays:
@@ -41,12 +52,12 @@ def samples_arrays(pair: tuple[Array, Array]) -> Arrays:
 
 
 def targets(arrays: Arrays, names: Names) -> Array:
-    """Hard targets (n_samples,) uint8; soft ones (n_samples, n_classes) float32, summing to 1."""
+    """Hard targets, labels (n_samples,); soft ones (n_samples, n_classes) float32, summing to 1."""
     y = arrays["y"]
-    if names["kind"] == "hard" and not (y.dtype == np.uint8 and y.ndim == 1 and len(y)):
-        raise DamagedError(f"must hold uint8 labels for each image, got {y.dtype} {y.shape}")
+    if names["kind"] == "hard" and not _are_labels(y):
+        raise DamagedError(f"must hold labels of the samples, got {y.dtype} {y.shape}")
     if names["kind"] == "soft" and not (y.dtype == np.float32 and y.ndim == 2 and _sum_to_1(y)):
-        problem = "must hold float32 shares of the classes for each image"
+        problem = "must hold float32 shares of the classes for each sample"
         raise DamagedError(f"{problem}, got {y.dtype} {y.shape}")
     return y
 
@@ -61,9 +72,10 @@ def labels(arrays: Arrays, _: Names) -> Labels:
     names = [str(name) for name in arrays.pop("class_names")]
     if problem := _names_problem(names):
         raise DamagedError(problem)
+    dtype = np.min_scalar_type(len(names) - 1)
     for split, y in arrays.items():
-        if y.dtype != np.uint8 or y.ndim != 1 or len(y) == 0 or y.max() >= len(names):
-            problem = f"must hold {split} labels from 0 to {len(names) - 1}, uint8"
+        if y.dtype != dtype or y.ndim != 1 or len(y) == 0 or y.max() >= len(names):
+            problem = f"must hold {split} labels from 0 to {len(names) - 1}, {dtype}"
             raise DamagedError(f"{problem}, got {y.dtype} {y.shape}")
     return Labels(arrays, names)
 
@@ -78,7 +90,7 @@ def _names_problem(names: Sequence[str]) -> str:
         if is_tag or not name.isprintable() or not 0 < len(name) <= LONGEST:
             rule = f"must name classes by 1 to {LONGEST} printable characters, without tags of HTML"
             return f"{rule}; got {name!r}"
-    if repeated := {name for name in names if names.count(name) > 1}:
+    if repeated := {name for name, count in Counter(names).items() if count > 1}:
         return f"must give each class another name; got {', '.join(sorted(repeated))} twice"
     return ""
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from eco.atomic import replacing_folder
 from eco.data.fetch import expanded
+from eco.data.files import Reading
 from eco.errors import FileError, ParamsError, extra, shortened
 from eco.models.settings import NAME
 from eco.workflow import params
@@ -50,7 +51,9 @@ def check_folder(folder: Path) -> None:
         raise FileError(problem, "Name another folder.")
 
 
-def settings(folder: Path, data: str, models: str | None) -> dict[str, Any]:
+def settings(
+    folder: Path, data: str, models: str | None, reading: Reading | None = None
+) -> dict[str, Any]:
     """What params.yaml is to hold.
 
     Parameters
@@ -61,29 +64,48 @@ def settings(folder: Path, data: str, models: str | None) -> dict[str, Any]:
         ``digits``, ``fashion-mnist``, or a file or folder of one's own.
     models : str or None
         Names of models in their order, separated by commas; all by default.
+    reading : Reading, optional
+        What samples are; by default images.
 
     Raises
     ------
     ParamsError
         If data are none, a model is unknown, or none or the same is named twice.
     """
+    reading = reading or Reading()
     values: dict[str, Any] = yaml.safe_load((_template() / "params.yaml").read_text())
+    if reading.kind != "images":
+        own = Path(__file__).parents[1] / f"templates/{reading.kind}.yaml"
+        values = _replaced(values, yaml.safe_load(own.read_text()))
     if not data.strip():
         raise ParamsError("--data must name a file, a folder, or a bundled data set; got nothing")
+    section = values["data"]
     if data in BUILT_IN_DATA:
-        values["data"] |= {"name": data, "path": ""}
+        section |= {"name": data, "path": ""}
     else:
         path = os.path.realpath(expanded(data))
-        values["data"]["name"] = _name(Path(path))
-        values["data"]["path"] = os.path.relpath(path, os.path.realpath(folder))
+        section |= {"name": _name(Path(path)), "kind": reading.kind}
+        section["path"] = os.path.relpath(path, os.path.realpath(folder))
+        section |= {key: getattr(reading, key) for key in ("target", "text") if key in section}
     if models is not None:
         _choose(values, [name.strip() for name in models.split(",")])
     return values
 
 
+def _replaced(values: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Settings with those of another kind of data in their place; the models are others."""
+    return {
+        key: value | own.get(key, {})
+        if isinstance(value, dict) and key != "models"
+        else own.get(key, value)
+        for key, value in values.items()
+    }
+
+
 def _name(path: Path) -> str:
     """A name for data of one's own, of the characters that settings take."""
-    ascii_only = unicodedata.normalize("NFKD", path.stem).encode("ascii", "ignore").decode()
+    stem = path.stem.removesuffix(".csv")
+    ascii_only = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
     name = re.sub(r"[^a-z0-9]+", "-", ascii_only.lower()).strip("-")[:NAME].strip("-") or "data"
     return f"my-{name}" if name in BUILT_IN_DATA else name
 

@@ -2,6 +2,8 @@
 
 from typing import Annotated, Any, Literal, Self
 
+from eco.data.files import Reading
+from eco.data.kinds import Kind
 from eco.errors import extra
 from eco.models.settings import (
     LARGEST,
@@ -58,6 +60,8 @@ def _thresholds(value: Any) -> Any:
     return value
 
 
+Column = Annotated[str, Field(min_length=1, max_length=200)]
+OptionalColumn = Annotated[str, Field(max_length=200)]
 Points = Annotated[float, Field(ge=0.001, lt=100)]
 Pool = Annotated[list[ModelName], Field(max_length=30), AfterValidator(distinct)]
 PresetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*\Z", max_length=NAME)]
@@ -87,10 +91,39 @@ class Data(Section):
         description="`fashion-mnist`: the study. `digits`: scikit-learn's bundled digits. Any "
         "other name: a data set of your own at `data.path`."
     )
+    kind: Kind = Field(
+        default="images",
+        description="What samples are: `images`, `table` (rows of numbers and categories) or "
+        "`text`.",
+    )
     path: str = Field(
         max_length=4096,
-        description="An .npz file or a folder of four IDX files; of fashion-mnist, a folder that "
-        "is tried before any download.",
+        description="An .npz file; of images, or a folder of four IDX files; of a table or texts, "
+        "or .csv, .csv.gz or .parquet; of fashion-mnist, a folder that is tried before any "
+        "download.",
+    )
+    target: Column = Field(
+        default="target", description="Of .csv and .parquet: the column with the class."
+    )
+    text: Column = Field(
+        default="text", description="Of .csv and .parquet: the column with the texts."
+    )
+    groups: OptionalColumn = Field(
+        default="",
+        description="Of .csv and .parquet: a column of which equal values are in one split; "
+        "`''`: none.",
+    )
+    time: OptionalColumn = Field(
+        default="",
+        description="Of .csv and .parquet: a column by which the latest rows are held out; "
+        "`''`: none.",
+    )
+    words: Count = Field(
+        default=20_000,
+        description="Words of texts that have an id, at most: the most frequent ones of train.",
+    )
+    length: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=128, description="Words of a text that are kept: the first ones."
     )
     shares: Shares
 
@@ -105,7 +138,17 @@ class Data(Section):
         if self.name == "digits" and self.path:
             problem = f"must be empty for digits, which are bundled; got {self.path!r}"
             raise RuleError("data.path", f"{problem}. Give data of your own another data.name")
+        if self.name in BUILT_IN_DATA and self.kind != "images":
+            raise RuleError("data.kind", f"must be images, as {self.name} are; got {self.kind}")
+        if self.groups and self.time:
+            raise RuleError("data.time", "must be '' where data.groups is a column; got both")
         return self
+
+    @property
+    def reading(self) -> Reading:
+        """What samples are, and what of a file is read."""
+        keys = {"kind", "target", "text", "groups", "time", "words", "length"}
+        return Reading(**self.model_dump(include=keys))
 
 
 class Calibration(Section):
@@ -124,7 +167,8 @@ class Distillation(Section):
         description="Share of the last model's probabilities in a soft target; the rest: the label."
     )
     mirror: bool = Field(
-        description="Whether they are the mean of an image's and of its mirror image's."
+        description="Whether they are the mean of an image's and of its mirror image's; of images "
+        "only."
     )
 
 

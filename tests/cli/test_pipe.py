@@ -131,8 +131,8 @@ def test_a_terminal_and_nothing_at_all_are_refused_rather_than_waited_for(settin
     os.close(terminal)
     os.close(end)
     assert process.returncode == 1
-    assert "standard input is a terminal. Pipe images into it" in errors
-    assert "standard input is empty. Pipe images into it" in refused("predict", "-")
+    assert "standard input is a terminal. Pipe samples into it" in errors
+    assert "standard input is empty. Pipe samples into it" in refused("predict", "-")
 
 
 @pytest.mark.parametrize(

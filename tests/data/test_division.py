@@ -119,9 +119,11 @@ class TestGroups:
         def problem(groups):
             return refused(tmp_path, X=images(200), y=self.y, groups=groups)
 
-        assert "groups must hold a value for each of 200 images; got shape (3,)" in problem([1] * 3)
-        assert "groups must name the group of every image" in problem([np.nan] + [1.0] * 199)
-        assert "groups must name the group of every image" in problem(["", "a"] * 100)
+        assert "groups must hold a value for each of 200 samples; got shape (3,)" in problem(
+            [1] * 3
+        )
+        assert "groups must name the group of every sample" in problem([np.nan] + [1.0] * 199)
+        assert "groups must name the group of every sample" in problem(["", "a"] * 100)
         for groups, dtype in (([1j] * 200, "complex128"), ([b"\xff"] * 200, "|S1")):
             assert f"groups must hold numbers, text or dates; got {dtype}" in problem(groups)
         assert "class 0 is in 1 group(s), which can't be in 2 splits" in problem([0] * 200)
@@ -183,7 +185,7 @@ class TestTime:
     @pytest.mark.parametrize(
         ("time", "message"),
         [
-            (np.arange(3), "time must hold a value for each of 200 images; got shape (3,)"),
+            (np.arange(3), "time must hold a value for each of 200 samples; got shape (3,)"),
             (
                 [*range(199), np.nan],
                 "time, row 199: must hold a number or a date such as 2026-01-31",
@@ -201,7 +203,7 @@ class TestTime:
     def test_a_class_that_a_split_lacks_is_named(self, tmp_path):
         y = np.where((self.order >= 105) & (self.order < 135), 0, self.order % 2)
         found = refused(tmp_path, X=images(200), y=y, time=self.order)
-        assert "(tuning has 0 images of class 1, and takes 2)" in found
+        assert "(tuning has 0 samples of class 1, and takes 2)" in found
         assert "Raise the smallest share, or leave time out" in found
 
 
@@ -250,7 +252,7 @@ class TestOnesOwnSplits:
             (
                 [],
                 {"y_tuning": np.arange(12) // 11},
-                "(tuning has 1 images of class 1, and takes 2)",
+                "(tuning has 1 samples of class 1, and takes 2)",
             ),
             (
                 [],

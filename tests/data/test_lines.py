@@ -115,8 +115,8 @@ def test_a_line_that_is_no_image_is_named_after_those_before_it_are_given(line, 
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "standard input is empty. Pipe images into it"),
-        (b"\n\n  \n\n\n\n\n", "no line with an image"),
+        (b"", "standard input is empty. Pipe samples into it"),
+        (b"\n\n  \n\n\n\n\n", "no line with a sample"),
         (b"\xff\xfe\xff\xff\xff\xff\xff", "line 1 is not JSON"),
         (b"PK\3\4" + bytes(50), "compressed. Pipe it through gunzip, or save an .npz to a file"),
         (b"\x1f\x8b" + bytes(50), "compressed"),

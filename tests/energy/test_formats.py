@@ -10,7 +10,7 @@ from eco.energy import formats
 from eco.energy.format_comparison import choose_formats, format_workloads
 from eco.energy.measurement import Measurement, Measurements
 from eco.energy.protocol import measure
-from eco.models.sklearn import scale
+from eco.models.features import scale
 from tests.conftest import REPOSITORY
 from tests.energy.fake_meter import FakeMeter
 from tests.networks import learnt_at_its_end

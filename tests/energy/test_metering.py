@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from eco.energy import metering
+from eco.energy import metering, original
 from eco.energy.measurement import Measurement, Measurements
 from eco.errors import MeasurementError
 from eco.runtime.engine import Answers
@@ -142,13 +142,28 @@ def test_what_strategies_are_compared_with_is_metered_in_the_same_rounds_at_one_
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("X", "takes"),
+    [
+        (np.zeros((2, 8, 9), np.uint8), True),
+        (np.zeros((2, 9, 8, 3), np.uint8), True),
+        (np.zeros((2, 7, 9), np.uint8), False),  # nothing would be left of 7 pixels
+        (np.zeros((2, 9), np.float32), False),
+        (np.zeros((2, 9), np.int32), False),
+    ],
+)
+def test_the_original_s_network_takes_images_alone(X, takes):
+    assert original.takes(X) is takes
+
+
 @pytest.mark.slow
-def test_the_original_s_network_takes_images_one_by_one():
+@pytest.mark.parametrize("shape", [(8, 8), (8, 9, 3)])
+def test_the_original_s_network_takes_images_one_by_one(shape):
     """In a process of its own: TensorFlow's threads are limited before it computes anything."""
     code = (
         "import numpy as np; from eco.energy import original\n"
-        "X = np.random.default_rng(0).integers(0, 256, (3, 8, 8), dtype=np.uint8)\n"
-        "p = original.load((8, 8), 5, 1)(X)\n"
+        f"X = np.random.default_rng(0).integers(0, 256, (3, *{shape}), dtype=np.uint8)\n"
+        f"p = original.load({shape}, 5, 1)(X)\n"
         "assert p.shape == (3, 5) and np.allclose(p.sum(axis=1), 1), p\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eco.evaluation.cascade import by_class, confusion_rows, evaluate_cascade, worst_class
+from eco.evaluation.cascade import (
+    by_class,
+    confusion_rows,
+    evaluate_cascade,
+    losing_most,
+    worst_class,
+)
 from eco.strategies.decisions import Decisions
 from eco.strategies.outcomes import Outcomes, Readings
 from eco.strategies.strategy import Strategy
@@ -60,3 +66,21 @@ def test_confusion_counts_every_sample_once(pairs):
     assert sum(row["samples"] for row in rows) == len(pairs)
     agreeing = [row["samples"] for row in rows if row["actual"] == row["predicted"]]
     assert sum(agreeing) == (y == labels).sum()
+
+
+def test_of_many_classes_those_are_shown_that_are_confused_most():
+    names = [f"class {i}" for i in range(300)]
+    y = np.arange(300)
+    labels = np.where(y % 20 == 0, y + 1, y)  # 15 pairs
+    rows = confusion_rows(y.astype(np.uint16), labels, names)
+    actual = list(dict.fromkeys(row["actual"] for row in rows))
+    assert actual == [names[i] for i in range(300) if i % 20 < 2]
+    assert len(rows) == 30 * 30
+    assert sum(row["samples"] for row in rows) == 30
+
+
+def test_of_many_classes_those_have_rows_that_lose_most():
+    losses = {"a": 1, "b": 3, "c": 0, "d": 2}
+    rows = [{"class": name, "accuracy_loss_points": loss} for name, loss in losses.items()]
+    assert [row["class"] for row in losing_most(rows, 2)] == ["b", "d"]
+    assert losing_most(rows) == rows

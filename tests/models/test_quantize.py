@@ -5,6 +5,7 @@ from sklearn.datasets import load_digits
 
 from eco.errors import ModelError
 from eco.models.base import train
+from eco.models.features import ImageFeatures
 from eco.models.onnx.export import export_softmax
 from eco.models.onnx.quantize import quantize
 from tests.models.conftest import LEARNING as SHORT
@@ -60,7 +61,7 @@ def test_square_roots_of_pixels_are_computed_in_floats(digits, run):
 
 def test_weights_leave_a_bit_so_that_no_sum_overflows():
     coefficients = np.random.default_rng(0).standard_normal((10, 64))
-    floats = export_softmax(coefficients, np.zeros(10), (8, 8), "linear")
+    floats = export_softmax(coefficients, np.zeros(10), ImageFeatures((8, 8)))
     X = (load_digits().images * 15).astype(np.uint8)
     integers = quantize(floats, X[:200])
     arrays = [onnx.numpy_helper.to_array(w) for w in integers.graph.initializer]

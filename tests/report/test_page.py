@@ -1,5 +1,7 @@
 """The page: what stands in it, and that its explorer counts as Python does, in a real browser."""
 
+import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -37,10 +39,14 @@ FLAGS = [
 N_SAMPLES = {"tuning": 4800, "certification": 4200, "test": 90}
 
 
-def rendered(study, class_names=("cat", "dog"), n_classes=2):
-    test = outcomes(len(study.settings.pool), n_classes)
-    images = np.random.default_rng(0).integers(256, size=(len(test), 8, 8), dtype=np.uint8)
-    return page.render(study, test, dict(enumerate(images)), class_names, N_SAMPLES).decode()
+def rendered(study, class_names=("cat", "dog"), n_classes=2, shape=(8, 8), n_samples=90):
+    """The page of a study of images, or of samples that have no shape of an image."""
+    test = outcomes(len(study.settings.pool), n_classes, n_samples)
+    images = np.random.default_rng(0).integers(
+        256, size=(len(test), *(shape or ())), dtype=np.uint8
+    )
+    images, called = (dict(enumerate(images)), "images") if shape else ({}, "samples")
+    return page.render(study, test, images, class_names, N_SAMPLES, called).decode()
 
 
 class TestContent:
@@ -118,6 +124,26 @@ class TestContent:
             "easy, right": [0.9, 0.8], "hard, right": [0.7], "easy, wrong": [], "hard, wrong": [],
         }  # fmt: skip
         assert answered["accuracy"] == 1
+
+    def test_samples_that_are_no_images_are_not_shown(self):
+        html = rendered(small_study(strategies=[strategy_row()]), shape=None)
+        text = re.sub("<(script|style)>.*?</\\1>|<[^>]+>", " ", html, flags=re.DOTALL)
+        assert "image" not in text and "Easy" not in text
+        assert "90 test samples of 2 classes" in text
+        assert 'class="kinds"' not in html
+        assert "image of cat" in rendered(small_study(strategies=[strategy_row()]))
+
+    def test_images_may_be_in_colour(self):
+        assert "image of cat" in rendered(small_study(), shape=(8, 8, 3))
+
+    def test_of_very_many_classes_a_few_are_named_and_drawn(self):
+        names = [f"{'very ' * 15}long name {i}" for i in range(300)]
+        html = rendered(small_study(), names, n_classes=300, n_samples=3000)
+        assert f"300 classes ({', '.join(names[:20])} and 280 more)" in html
+        assert re.search(r"20 of the \d+ in the test images", html)
+        data = json.loads(re.search('id="data">(.*?)</script>', html).group(1))
+        assert len({row["point"] for row in data["classes"]}) == 20
+        assert len(html) - len(rendered(small_study(), n_samples=3000)) < 100_000
 
     def test_examples_are_of_the_images_that_there_are(self):
         probabilities = np.array([[[0.9, 0.1]], [[0.8, 0.2]], [[0.7, 0.3]]], np.float32)

@@ -8,7 +8,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from eco.errors import FileError
-from eco.models.onnx.export import constant
+from eco.models.onnx.export import constant, parse
 from eco.runtime.session import Session
 
 
@@ -39,7 +39,30 @@ def test_a_model_of_other_inputs_is_refused(tmp_path):
     graph.graph.input[0].name = "images"
     path = tmp_path / "tiny.onnx"
     path.write_bytes(graph.SerializeToString())
-    with pytest.raises(FileError, match=r"tiny\.onnx (must take X, uint8|is not an ONNX model)"):
+    with pytest.raises(FileError, match=r"tiny\.onnx (must take X, samples|is not an ONNX model)"):
+        Session(path, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "taken", "dtype"),
+    [("X", "uint8", "u1"), ("X", "float", "f4"), ("X", "int32", "i4"), ("answers", "float", "f4")],
+)
+def test_samples_are_pixels_columns_or_ids(name, taken, dtype, tmp_path):
+    path = tmp_path / "tiny.onnx"
+    graph = parse(f"same ({taken}[n, 3] {name}) => ({taken}[n, 3] y) {{ y = Identity({name}) }}")
+    path.write_bytes(graph.SerializeToString())
+    X = np.arange(6, dtype=dtype).reshape(2, 3)
+    assert (Session(path, 1)(X) == X).all()
+    with pytest.raises(FileError, match=r"can't be run on float64 of shape \(2, 3\)"):
+        Session(path, 1)(X.astype("f8"))
+
+
+@pytest.mark.parametrize("taken", ["int64", "double"])
+def test_samples_of_other_types_are_refused(taken, tmp_path):
+    path = tmp_path / "tiny.onnx"
+    graph = parse(f"same ({taken}[n, 3] X) => ({taken}[n, 3] y) {{ y = Identity(X) }}")
+    path.write_bytes(graph.SerializeToString())
+    with pytest.raises(FileError, match=rf"must take X, samples of uint8.*{taken}.*dvc repro"):
         Session(path, 1)
 
 

@@ -190,8 +190,8 @@ def test_targets_come_back_as_they_were():
 @pytest.mark.parametrize(
     ("kind", "y", "problem"),
     [
-        ("hard", np.array([0.0, 1.0], np.float32), "must hold uint8 labels"),
-        ("hard", np.array([], np.uint8), "must hold uint8 labels"),
+        ("hard", np.array([0.0, 1.0], np.float32), "must hold labels of the samples"),
+        ("hard", np.array([], np.uint8), "must hold labels of the samples"),
         ("soft", np.array([0, 1], np.uint8), "must hold float32 shares"),
         ("soft", np.array([[0.7, 0.7]], np.float32), "must hold float32 shares"),
     ],
@@ -201,12 +201,12 @@ def test_targets_of_another_form_are_refused(kind, y, problem):
     assert problem in error_of(TARGETS, kind=kind, dataset="toys")
 
 
-def test_images_of_another_split_are_refused():
+def test_samples_of_another_split_are_refused():
     X, y = np.zeros((4, 8, 8), np.uint8), np.zeros(4, np.uint8)
     SPLITS.save((X, y), split="test", dataset="toys")
     SPLITS.path(split="test").rename(SPLITS.path(split="train"))
     message = error_of(SPLITS, split="train", dataset="toys")
-    assert "data/train.npz must hold train images of toys, but holds test images" in message
+    assert "data/train.npz must hold train samples of toys, but holds test samples" in message
     assert "dvc repro fetch" in message
 
 
@@ -219,9 +219,9 @@ def test_images_of_another_split_are_refused():
         (np.zeros((0, 8, 8), np.uint8), np.zeros(0, np.uint8)),
     ],
 )
-def test_images_of_another_shape_are_refused(X, y):
+def test_samples_of_another_shape_are_refused(X, y):
     SPLITS.save((X, y), split="test", dataset="toys")
-    assert "must hold uint8 images" in error_of(SPLITS, split="test", dataset="toys")
+    assert "must hold images (uint8), rows" in error_of(SPLITS, split="test", dataset="toys")
 
 
 def test_choices_know_who_made_them_and_the_pool_that_they_index():

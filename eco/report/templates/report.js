@@ -127,7 +127,7 @@
     const names = [...new Set(data.energy.map((row) => row.name))];
     const others = names.filter((name) => !data.pool.includes(name));
     const domain = [...data.pool, ...others], strokes = { ...legend(width), symbolType: "stroke", symbolSize: 260 };
-    const x = { field: "batch_size", type: "quantitative", title: "images per call", scale: { type: "log" }, axis: { values: [...new Set(data.energy.map((row) => row.batch_size))], format: ",d" } };
+    const x = { field: "batch_size", type: "quantitative", title: `${words.samples} per call`, scale: { type: "log" }, axis: { values: [...new Set(data.energy.map((row) => row.batch_size))], format: ",d" } };
     const y = { scale: { type: "log" }, type: "quantitative" };
     const color = { field: "name", type: "nominal", title: null, scale: { domain, range: [...colours, ...others.map((_, i) => [style("--soft"), style("--ink")][i % 2])] }, legend: strokes };
     const dash = { field: "name", type: "nominal", title: null, legend: strokes, scale: { domain, range: [...data.pool.map(() => [1, 0]), ...others.map((_, i) => [[5, 3], [2, 3], [8, 2, 2, 2]][i % 3])] } };
@@ -135,7 +135,7 @@
       height: 340, data: { values: data.energy }, encoding: { x, color },
       layer: [
         { mark: { type: "line", strokeWidth: 2 }, encoding: { strokeDash: dash, y: { field: "energy_j", title: "J per prediction", axis: { format: "~s" }, ...y } } },
-        { mark: { type: "point", filled: true, size: 50 }, encoding: { y: { field: "energy_j", ...y }, tooltip: [{ field: "name" }, { field: "batch_size", title: "images per call" }, { field: "energy_j", format: ".3s", title: "J" }, { field: "energy_j_low", format: ".3s", title: "at least" }, { field: "energy_j_high", format: ".3s", title: "at most" }] } },
+        { mark: { type: "point", filled: true, size: 50 }, encoding: { y: { field: "energy_j", ...y }, tooltip: [{ field: "name" }, { field: "batch_size", title: `${words.samples} per call` }, { field: "energy_j", format: ".3s", title: "J" }, { field: "energy_j_low", format: ".3s", title: "at least" }, { field: "energy_j_high", format: ".3s", title: "at most" }] } },
         { mark: { type: "rule", strokeWidth: 4, opacity: 0.6 }, encoding: { y: { field: "energy_j_low", ...y }, y2: { field: "energy_j_high" } } },
       ],
     };
@@ -256,7 +256,7 @@
     return follow();
   }
 
-  // What the tuning images say of the present setting, where it is a tuned one.
+  // What the tuning samples say of the present setting, where it is a tuned one.
   function tunedPoint() {
     const row = data.frontier.find((one) => `${one.chain}|${one.thresholds}` === `${state.chain}|${used()}`);
     one("#target-tuned").textContent = row

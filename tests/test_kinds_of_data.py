@@ -1,0 +1,139 @@
+"""The whole study on a table and on texts: every stage, one after the other, and `eco predict`."""
+
+import contextlib
+import importlib
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from eco.data.kinds import kind_of
+from eco.energy import benchmark
+from eco.energy.protocol import Window
+from eco.errors import DataError
+from eco.workflow import artifacts, params
+from tests.conftest import REPOSITORY
+from tests.energy.fake_meter import WATTS, FakeMeter
+from tests.small_workflow import PROVENANCE
+
+POOL = ["light", "heavy"]
+MODELS = {
+    "light": {"kind": "decision_tree", "targets": "hard", "max_leaf_nodes": 6},
+    "heavy": {"kind": "logistic_regression", "targets": "hard", "C": 1.0, "max_iter": 50},
+}
+STAGES = [
+    ["fetch"], ["sample"],
+    *([stage, model] for model in POOL for stage in ("train", "quantize", "calibrate", "predict")),
+    ["teach"], ["benchmark"], ["label_oracle"], ["train_router"], ["benchmark_router"], ["tune"],
+    ["certify"], ["check_targets"], ["meter"], ["evaluate_cascading"], ["evaluate_frontier"],
+    ["evaluate_routing"], ["compare"], ["footprint"], ["draw_pool"], ["report"],
+]  # fmt: skip
+
+
+class Clock(FakeMeter):
+    """Bills CPU time at so many watts."""
+
+    def window(self, work):
+        begin = time.process_time()
+        work()
+        cpu_s = max(time.process_time() - begin, 1e-6)
+        return Window(WATTS * cpu_s, 0.0, 0.0, cpu_s, cpu_s, 0.0)
+
+    def provenance(self):
+        return PROVENANCE
+
+
+def table(n):
+    """Two classes, by two numbers, some of them missing, and a category."""
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(random.normal(size=(n, 2)), columns=["age", "income"])
+    frame["city"] = random.choice(["Lyon", "Nice", "Metz"], n)
+    score = frame["age"] + frame["income"] ** 2 + 2 * (frame["city"] == "Nice")
+    frame["target"] = np.where(score > 1.5, "buys", "leaves")
+    frame.loc[random.random(n) < 0.1, "income"] = np.nan
+    return frame
+
+
+def texts(n):
+    """Three classes of texts, each with words of its own."""
+    random = np.random.default_rng(0)
+    words = np.array([f"word{i}" for i in range(60)])
+    y = random.integers(0, 3, n)
+    chosen = [random.choice(words[20 * c : 20 * c + 30], random.integers(3, 9)) for c in y]
+    return pd.DataFrame({"text": map(" ".join, chosen), "target": np.array(["a", "b", "c"])[y]})
+
+
+def very_many(n):
+    """More classes than a byte tells apart."""
+    random, n_classes = np.random.default_rng(0), 300
+    y = np.arange(n) % n_classes
+    frame = pd.DataFrame(np.column_stack([y // 20, y % 20]) + random.normal(0, 0.1, (n, 2)))
+    return frame.set_axis(["x", "y"], axis=1).assign(target=[f"a class called {i:03}" for i in y])
+
+
+def write_settings(folder, kind):
+    """Settings of the repository, for a small study of own.csv."""
+    settings = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+    settings["data"] |= {"name": "own", "path": "own.csv", "kind": kind}
+    settings["data"]["shares"] = {"calibration": 0.15, "tuning": 0.2, "certification": 0.2}
+    settings |= {"pool": POOL, "models": MODELS, "quantized": ["heavy"]}
+    settings["energy"] |= {"batch_sizes": [1, 256], "budget_s": 0.1, "window_s": 0.05}
+    settings["router"] |= {"probe": "light", "hidden_units": 4}
+    settings["cascading"] |= {"active_models": POOL, "thresholds": [0.9, 0.0]}
+    settings["cascading"]["presets"] = {"fast": [0.7, 0.0]}
+    settings["tuning"] |= {"candidates": [], "settings_per_chain": 100}
+    settings["certification"] |= {"resplits": 100}
+    (folder / "params.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+
+
+@pytest.fixture(scope="module", params=["table", "text", "very many classes"])
+def study(request, tmp_path_factory):
+    """The folder and the kind of a finished study, and what its stages said."""
+    folder, kind = tmp_path_factory.mktemp("study"), request.param
+    make, n = {"table": (table, 800), "text": (texts, 800)}.get(kind, (very_many, 6000))
+    make(n).to_csv(folder / "own.csv", index=False)
+    kind = "text" if kind == "text" else "table"
+    write_settings(folder, kind)
+    said = (folder / "said").open("w+")
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
+        patch.chdir(folder)
+        patch.setattr(benchmark, "CodeCarbonMeter", lambda *_: Clock())
+        for stage, *model in STAGES:
+            importlib.import_module(f"stages.{stage}").main(*model)
+    said.seek(0)
+    return folder, kind, said.read()
+
+
+@pytest.fixture
+def settings(study, monkeypatch):
+    monkeypatch.chdir(study[0])
+    return params.load()
+
+
+def test_every_stage_takes_it(study, settings):
+    X, y = artifacts.SPLITS.load(split="test", dataset="own")
+    assert kind_of(X) == study[1]
+    n_classes = len(artifacts.LABELS.load(dataset="own").class_names)
+    assert y.dtype == np.min_scalar_type(n_classes - 1)
+    accuracy = artifacts.MODEL_METRICS.value("models", "heavy", "accuracy")
+    assert accuracy > 2 / n_classes or accuracy > 0.7
+    assert "image" not in study[2]
+
+
+def test_the_network_of_the_original_is_metered_beside_images_alone(study, settings):
+    names = {row["name"] for row in artifacts.METERED_ROWS.load()}
+    assert "always heavy" in names and not any("CNN" in name for name in names)
+    with pytest.raises(DataError, match="formats are compared for images only"):
+        importlib.import_module("stages.compare_formats").main()
+
+
+def test_what_is_shown_is_small_and_speaks_of_samples(study, settings):
+    page = artifacts.REPORT.load().decode()
+    text = page[page.index("<main") : page.index('<script type="application/json"')]
+    assert "test samples" in text
+    assert "test images" not in text and 'class="kinds"' not in text
+    assert len(page) < 3_000_000
+    for rows in (artifacts.CONFUSION_ROWS, artifacts.CLASS_ROWS):
+        assert rows.path().stat().st_size < 200_000
