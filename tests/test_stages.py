@@ -141,7 +141,7 @@ def test_near_copies_across_splits_are_named_unless_their_groups_are(settings, t
     importlib.import_module("stages.fetch").main()
     said = capsys.readouterr().out
     for split in artifacts.PREDICTED:
-        assert f"of the images of {split} are nearly equal to some of train" in said
+        assert f"of the samples of {split} are nearly equal to some of train" in said
     own_data(tmp_path, **arrays, groups=np.arange(960) // 4)
     importlib.import_module("stages.fetch").main()
     assert "WARNING" not in capsys.readouterr().out

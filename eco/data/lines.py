@@ -2,7 +2,9 @@
 
 import itertools
 import json
+import math
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -123,7 +125,11 @@ class _Rows:
                     f"{shortened(json.dumps(entries))}",
                     "" if self.key else "Where a value is missing, write null.",
                 )
-        return {column: entries[column] for column in self._columns}, ""
+        row = {column: entries[column] for column in self._columns}
+        for column, value in row.items():
+            if isinstance(value, int) and abs(value) > sys.float_info.max:
+                row[column] = math.inf  # which is refused as other cells are
+        return row, ""
 
     def shape(self, _: _Line) -> tuple[int, ...]:
         return self._coding.shape
