@@ -123,6 +123,27 @@ def own_data(folder, **arrays):
     (folder / "params.yaml").write_text(written)
 
 
+@pytest.mark.parametrize("kind", ["table", "text"])
+def test_fetch_keeps_how_tables_and_texts_were_encoded(settings, tmp_path, capsys, kind):
+    y = np.array(["good", "bad"])[np.arange(400) % 2]
+    X = np.arange(800.0).reshape(400, 2)
+    if kind == "text":  # each four times
+        X = np.array([f"{y[i]} a{i // 8} b{i // 8}" for i in range(400)])
+    own_data(tmp_path, X=X, y=y)
+    written = (tmp_path / "params.yaml").read_text().replace("kind: images", f"kind: {kind}", 1)
+    (tmp_path / "params.yaml").write_text(written)
+    importlib.import_module("stages.fetch").main()
+    importlib.import_module("stages.sample").main()
+    assert artifacts.LABELS.load(dataset="own").class_names == ["bad", "good"]
+    encoding = artifacts.ENCODING.load()
+    stored, _ = artifacts.SPLITS.load(split="train", dataset="own")
+    assert (encoding.kind, encoding.shape) == (kind, stored.shape[1:])
+    assert len(artifacts.SAMPLE.load(dataset="own")[0]) == 100
+    said = capsys.readouterr().out
+    assert {"table": "rows of 2 numbers", "text": "texts of at most 3 words"}[kind] in said
+    assert ("WARNING" in said) == (kind == "text")
+
+
 def test_a_class_name_that_is_refused_leaves_the_images_of_before(settings, tmp_path):
     names = ["plain", "</script><script>"]
     own_data(tmp_path, X=np.zeros((400, 4, 5), np.uint8), y=np.arange(400) % 2, class_names=names)

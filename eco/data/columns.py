@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,7 +99,11 @@ def _numbers(values: "pd.Series[Any]", name: str, where: str) -> Array:
         wrong = np.zeros(len(x), bool)
     else:
         objects = values.to_numpy(object)
-        kept = [v if isinstance(v, str | numbers.Real | np.bool_) else None for v in objects]
+        is_real = (numbers.Real, np.bool_, Decimal)
+        kept = [
+            v if isinstance(v, str) else float(v) if isinstance(v, is_real) else None
+            for v in objects
+        ]
         x = pd.to_numeric(pd.Series(kept, dtype=object), errors="coerce").to_numpy(float)
         wrong = np.isnan(x) & ~is_missing(objects)
     if wrong.any():

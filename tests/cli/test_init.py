@@ -5,9 +5,11 @@ import subprocess
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
+from eco.data.files import Reading
 from eco.workflow import new_study, params
 from tests.cli.conftest import eco, refused
 from tests.conftest import REPOSITORY
@@ -97,12 +99,68 @@ def test_any_part_of_the_pool_makes_valid_settings(folder):
         assert params.load(folder / "params.yaml").pool == list(pool)
 
 
+class TestTablesAndTexts:
+    @pytest.fixture(autouse=True)
+    def files(self, folder):
+        y = np.array(["stay", "leave"])[np.arange(400) % 2]
+        table = pd.DataFrame({"age": np.arange(400) / 8, "churned": y, "note": "a good day"})
+        table.to_csv("people.csv.gz", index=False)
+        table.to_parquet("people.parquet")
+        np.savez("notes.npz", X=np.char.add(y, " a day"), y=y)
+
+    @pytest.mark.parametrize(
+        ("arguments", "kind", "n_models"),
+        [
+            (("people.csv.gz", "--target", "churned"), "table", 5),
+            (("people.parquet", "--target", "churned", "--models", "tiny,small"), "table", 2),
+            (("people.csv.gz", "--target", "churned", "--text", "note"), "text", 4),
+            (("notes.npz", "--kind", "text", "--models", "small,large"), "text", 2),
+        ],
+    )
+    def test_a_study_of_them(self, folder, arguments, kind, n_models):
+        said = eco("init", "mine", "--data", *arguments).stdout
+        assert {"table": "2 classes; rows:", "text": "2 classes; texts:"}[kind] in said
+        settings = params.load(folder / "mine/params.yaml")
+        assert settings.data.kind == kind
+        assert settings.data.target == ("churned" if "--target" in arguments else "target")
+        assert settings.data.text == ("note" if "note" in arguments else "text")
+        assert len(settings.pool) == len(settings.models) == n_models
+
+    @pytest.mark.parametrize("kind", ["table", "text"])
+    def test_any_part_of_the_pool_makes_valid_settings(self, folder, kind):
+        reading = Reading(kind)
+        pool = new_study.settings(folder / "mine", "own.csv", None, reading)["pool"]
+        for size in range(2, len(pool) + 1):
+            for part in combinations(pool, size):
+                values = new_study.settings(folder / "mine", "own.csv", ",".join(part), reading)
+                (folder / "params.yaml").write_text(yaml.safe_dump(values))
+                assert params.load(folder / "params.yaml").pool == list(part)
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (("people.csv.gz",), "--data: people.csv.gz must have the column target (--target)"),
+            (("people.parquet", "--text", "x"), "must have the column target (--target)"),
+            (("people.parquet", "--kind", "images"), "where --kind is images"),
+            (("people.parquet", "--kind", "table", "--text", "note"), "--text must be left out"),
+            (("notes.npz", "--target", "y"), "--target must be left out where --kind is images"),
+            (("people.parquet", "--target", ""), "--target must name a column; got nothing"),
+            (("digits", "--kind", "table"), "--kind must be images, as digits are; got table"),
+            (("nope.csv",), "--data: nope.csv does not exist"),
+            (("people.csv.gz", "--target", "churned", "--models", "slim"), "tiny, small, medium"),
+        ],
+    )
+    def test_bad_options_are_named_and_leave_nothing(self, folder, arguments, message):
+        assert message in refused("init", "mine", "--data", *arguments)
+        assert not (folder / "mine").exists()
+
+
 def test_bad_input_is_named_and_leaves_nothing(folder):
     for models in ("tiny", "tiny,tiny", "tiny,nope", ""):
         message = refused("init", "mine", "--data", "digits", "--models", models)
         assert f"--models must name two models or more of {', '.join(POOL)}" in message
         assert f"got {models}" in message
-    assert "nope.npz does not exist" in refused("init", "mine", "--data", "nope.npz")
+    assert "--data: nope.npz does not exist" in refused("init", "mine", "--data", "nope.npz")
     assert "--data must name a file" in refused("init", "mine", "--data", "")
     assert "could not be written" in refused("init", "n" * 300, "--data", "digits")
     assert not (folder / "mine").exists()

@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, make_moons
 from sklearn.model_selection import train_test_split
 
-from eco.estimators.duplicates import SHARE, share_of_near_copies
+from eco.estimators.duplicates import SHARE, share_of_copies, share_of_near_copies
 
 RANDOM = np.random.default_rng(0)
 
@@ -77,3 +77,11 @@ def test_what_cannot_be_compared_is_no_fault():
     assert share([{"a": i} for i in range(50)]) == 0
     assert share(np.full((50, 3), np.nan)) == 0
     assert share(np.full((50, 3), None)) == 0
+
+
+def test_equal_rows_are_counted_unless_rows_must_coincide():
+    others = RANDOM.standard_normal((200, 3))
+    others[0, 0] = np.nan
+    held_out = np.concatenate([others[:30], RANDOM.standard_normal((70, 3))])
+    assert share_of_copies(held_out, others) == 0.3
+    assert share_of_copies(others > 0, others > 0) == 0

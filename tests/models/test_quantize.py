@@ -9,6 +9,7 @@ from eco.models.features import ImageFeatures
 from eco.models.onnx.export import export_softmax
 from eco.models.onnx.quantize import quantize
 from tests.models.conftest import LEARNING as SHORT
+from tests.models.conftest import SETTINGS as SETTINGS_OF_ALL
 from tests.networks import learnt_at_its_end
 
 LEARNING = SHORT | {"epochs": 6, "precision": "float32"}
@@ -69,8 +70,12 @@ def test_weights_leave_a_bit_so_that_no_sum_overflows():
     assert 32 < np.abs(weights.astype(int)).max() <= 64
 
 
-def test_a_model_without_scores_at_its_end_is_refused(digits):
-    settings = {"max_leaf_nodes": 20}
-    floats, _ = train("decision_tree", settings, *digits["train"], *digits["tuning"], 1)
-    with pytest.raises(ModelError, match="end in a softmax of its scores"):
+@pytest.mark.parametrize(
+    ("kind", "end"),
+    [("decision_tree", "TreeEnsembleClassifier"), ("gradient_boosting", "Softmax")],
+)
+def test_a_model_without_products_at_its_end_is_refused(kind, end, digits):
+    small = SETTINGS_OF_ALL[kind] | ({"max_iter": 1} if kind == "gradient_boosting" else {})
+    floats, _ = train(kind, small, *digits["train"], *digits["tuning"], 1)
+    with pytest.raises(ModelError, match=rf"end in a softmax of its scores.*no trees.*{end}$"):
         quantize(floats, digits["train"].X[:300])

@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eco.atomic import replacing
+from eco.data.columns import Column
+from eco.data.encoding import ImageEncoding, TableEncoding, TextEncoding
 from eco.errors import DataError, FileError, ModelError
 from eco.evaluation.comparison import COMPARED
 from eco.strategies.certification import MEASURES, NotCertified
@@ -19,6 +21,7 @@ from eco.workflow.artifacts import (
     CASCADING_METRICS,
     CASCADING_ROWS,
     CERTIFIED,
+    ENCODING,
     ENERGY,
     ENERGY_ROWS,
     FRONTIER,
@@ -199,6 +202,70 @@ def test_targets_come_back_as_they_were():
 def test_targets_of_another_form_are_refused(kind, y, problem):
     TARGETS.save(y, kind=kind, dataset="toys")
     assert problem in error_of(TARGETS, kind=kind, dataset="toys")
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        ImageEncoding((28, 28, 3)),
+        TableEncoding((Column("age", missing=True), Column("ville", ("Köln", "Paris")))),
+        TextEncoding(tuple(f"w{i}" for i in range(3000)), 128, "review"),
+    ],
+)
+def test_an_encoding_is_read_as_it_was_written(encoding):
+    ENCODING.save(encoding)
+    assert ENCODING.load() == encoding
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({}, "kind"),
+        ({"kind": "audio"}, "'images', 'table', 'text'"),
+        ({"kind": "images", "shape": [28]}, "images.shape must hold at least 2"),
+        ({"kind": "table", "columns": []}, "table.columns must hold at least 1"),
+        (
+            {"kind": "table", "columns": [{"name": "a", "categories": [1], "missing": False}]},
+            "table.columns.0.categories.0 must be a text; got 1",
+        ),
+        (
+            {"kind": "text", "words": ["a", "a"], "length": 2, "column": "b"},
+            "text.words must hold each text once",
+        ),
+        ({"kind": "text", "words": ["a"], "length": 0, "column": "b"}, "text.length must be at"),
+    ],
+)
+def test_an_encoding_that_is_none_is_refused(values, problem):
+    with replacing(ENCODING.path()) as stream:
+        stream.write(json.dumps(values).encode())
+    message = error_of(ENCODING)
+    assert "data/encoding.json is not valid" in message
+    assert problem in message
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.zeros((4, 8, 8, 3), np.uint8),
+        np.full((4, 3), np.nan, np.float32),
+        np.zeros((4, 3), np.int32),
+    ],
+)
+def test_samples_of_any_kind_are_read_as_they_were_written(X):
+    y = np.array([0, 299, 0, 1], np.uint16)
+    SPLITS.save((X, y), split="test", dataset="toys")
+    loaded = SPLITS.load(split="test", dataset="toys")
+    for written, read in zip((X, y), loaded, strict=True):
+        assert read.dtype == written.dtype
+        np.testing.assert_array_equal(read, written)
+
+
+def test_labels_of_many_classes_are_as_small_as_may_be():
+    names, y = [str(i) for i in range(300)], np.arange(300)
+    LABELS.save(Labels(on_every_split(y.astype(np.uint16)), names), dataset="toys")
+    assert LABELS.load(dataset="toys").y["test"].max() == 299
+    LABELS.save(Labels(on_every_split(y), names), dataset="toys")
+    assert "labels from 0 to 299, uint16, got int64" in error_of(LABELS, dataset="toys")
 
 
 def test_samples_of_another_split_are_refused():

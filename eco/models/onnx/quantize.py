@@ -20,8 +20,9 @@ Array = NDArray[Any]
 
 #: Samples per call while the ranges of the activations are observed.
 BATCH_SIZE = 100
-#: Operators that stay in floats: 8 bits of a probability would be too few to set thresholds by.
-FLOAT = {"Cast", "Div", "Identity", "Sqrt", "Softmax"}
+#: Operators that stay in floats: what makes features, and the softmax, as 8 bits of a probability
+#: would be too few to set thresholds by.
+FLOAT = {"Cast", "Div", "Gather", "Identity", "Sqrt", "Softmax", "Where"}
 #: Operators between pixels and first layer that integers don't need, and that only reshape.
 SCALING = ("Cast", "Div", "Identity")
 SHAPING = ("Pad", "Reshape", "Unsqueeze", "Squeeze", "Transpose")
@@ -37,23 +38,24 @@ def quantize(graph: onnx.ModelProto, X: Array) -> onnx.ModelProto:
     Parameters
     ----------
     graph : onnx.ModelProto
-        From uint8 images to probabilities: a network, or a linear model.
-    X : array of shape (n_samples, height, width), uint8
-        Images that set the ranges of the activations; none that the model is judged on.
+        From samples to probabilities: a network, or a linear model.
+    X : array of shape (n_samples, ...)
+        Samples that set the ranges of the activations; none that the model is judged on.
 
     Raises
     ------
     ModelError
-        If the graph doesn't end in a softmax: its probabilities would be among 256 numbers.
+        If the graph can't be quantized.
     """
     with extra("onnx"):
         from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+        from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
-    end = _producers(graph)[graph.graph.output[0].name].op_type
-    if end != "Softmax":
+    if not can_be_quantized(graph):
         raise ModelError(
-            "must end in a softmax of its scores to compute with 8-bit integers, as those of "
-            f"logistic_regression and of networks do; it ends in {end}"
+            "must end in a softmax of its scores, and hold no trees, to compute with 8-bit "
+            "integers, as those of logistic_regression and of networks do; it ends in "
+            + " and ".join(node.op_type for node in graph.graph.node[-2:])
         )
     graph = fold_stem(graph)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
@@ -70,10 +72,19 @@ def quantize(graph: onnx.ModelProto, X: Array) -> onnx.ModelProto:
             weight_type=QuantType.QInt8,
             per_channel=True,
             reduce_range=True,
-            nodes_to_exclude=[node.name for node in graph.graph.node if node.op_type in FLOAT],
+            op_types_to_quantize=sorted({*QDQRegistry, *QLinearOpsRegistry} - FLOAT),
         )
         result = onnx.load(after)
     return canonical(_with_float_scores(_with_integer_pixels(result)), "probabilities")
+
+
+def can_be_quantized(graph: onnx.ModelProto) -> bool:
+    """Whether a graph's scores are sums of products, and its last node is their softmax.
+
+    Probabilities that integers compute would be among 256 numbers, and trees multiply nothing.
+    """
+    types = [node.op_type for node in graph.graph.node]
+    return types[-1] == "Softmax" and not any(name.startswith("TreeEnsemble") for name in types)
 
 
 def _producers(graph: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
