@@ -19,7 +19,7 @@ from eco.estimators import validation
 from eco.estimators.pool import require_samples
 from eco.estimators.samples import Samples
 from eco.runtime.calls import in_calls
-from eco.runtime.checks import TOLERANCE, check_probabilities
+from eco.runtime.checks import check_probabilities
 
 Array = NDArray[Any]
 
@@ -29,8 +29,6 @@ TYPES |= {name: name for bits in (8, 16, 32, 64) for name in (f"int{bits}", f"ui
 DTYPES = {f"tensor({ours})": np.dtype(its) for ours, its in (TYPES | {"bool": "bool"}).items()}
 #: What to do about a file that can't be loaded.
 WHOLE = "Give the path of an ONNX file with weights: torch.onnx.export(..., external_data=False)."
-#: So many rows, all of them probabilities, are no logits.
-NOT_BY_CHANCE = 10
 
 
 @dataclass(eq=False, repr=False)
@@ -223,30 +221,16 @@ class _Graph(NamedTuple):
 
 
 def _load(path: Path, output_name: str | None, classes: Any, threads: int) -> _Graph:
-    from eco.runtime.session import load_graph  # ONNX Runtime is of an extra
+    from eco.runtime.session import find_output, load_graph  # ONNX Runtime is of an extra
 
     session = load_graph(path, threads, WHOLE)
     types = {one.name: one.type for one in session.get_inputs()}
     if not DTYPES.keys() >= set(types.values()):
         raise FileError(f"{path} must take arrays of numbers or text, but takes {types}")
     inputs = {name: DTYPES[one] for name, one in types.items()}
-    output = _output(path, session.get_outputs(), output_name)
+    naming = "Name one by output_name."
+    output = find_output(path, session.get_outputs(), output_name, naming)
     return _Graph(session, inputs, output.name, *_classes(path, output.shape, classes))
-
-
-def _output(path: Path, outputs: list[Any], name: str | None) -> Any:
-    """The output that may hold probabilities."""
-    named = [one for one in outputs if name in (None, one.name) and len(one.shape) in (0, 2)]
-    fits = [one for one in named if one.type in DTYPES and DTYPES[one.type].kind == "f"]
-    if len(fits) == 1:
-        return fits[0]
-    which = "exactly one output" if name is None else f"an output {name!r}"
-    found = ", ".join(f"{one.name}: {one.type} {one.shape}" for one in outputs)
-    remedy = "Name one by output_name." if len(fits) > 1 else ""
-    if any(one.type.startswith("seq(map(") for one in outputs):
-        remedy = "Have skl2onnx give an array: to_onnx(..., options={'zipmap': False})."
-    problem = f"{path} must have {which} of floats, (n_samples, n_classes), but has {found}"
-    raise FileError(problem, remedy)
 
 
 def _classes(path: Path, shape: list[Any], classes: Any) -> tuple[Array, Array]:
@@ -269,11 +253,12 @@ def _classes(path: Path, shape: list[Any], classes: Any) -> tuple[Array, Array]:
 
 def _softmax(logits: Array) -> Array:
     """Probabilities of logits, (n_samples, n_classes); a ModelError if they are that already."""
+    from eco.runtime.session import are_probabilities  # ONNX Runtime is of an extra
+
     if logits.dtype.kind != "f":
         return logits
     logits = logits.astype(np.promote_types(logits.dtype, np.float32))
-    sums = logits.sum(axis=1)
-    if len(sums) >= NOT_BY_CHANCE and (logits >= 0).all() and (abs(sums - 1) < TOLERANCE).all():
+    if are_probabilities(logits):
         raise ModelError("gives probabilities, no logits", "Set output='probabilities'.")
     if logits.shape[1] == 1:
         logits = np.hstack([np.zeros_like(logits), logits])

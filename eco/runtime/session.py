@@ -1,6 +1,6 @@
 """The call path: how ONNX Runtime loads and runs a model, for predictions and joules alike."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eco.errors import EcoError, FileError, ModelError, extra
-from eco.runtime.checks import check_probabilities
+from eco.runtime.checks import TOLERANCE, check_probabilities
 
 with extra("onnx"):
     import onnxruntime
@@ -25,6 +25,10 @@ STAGES = {
 }
 
 
+#: Types of what may be probabilities or scores.
+FLOATS = {f"tensor({name})" for name in ("float16", "float", "double")}
+#: So many rows, all of them probabilities, are no logits.
+NOT_BY_CHANCE = 10
 #: What a graph may take: its one input, by name and type.
 INPUTS = {("X", f"tensor({name})") for name in ("uint8", "float", "int32")}
 INPUTS |= {("answers", "tensor(float)")}
@@ -127,6 +131,44 @@ def start_session(content: bytes, threads: int) -> Any:
     # Idle threads that spin would be billed to the model that runs next.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def find_output(path: Path, outputs: Sequence[Any], name: str | None, naming: str) -> Any:
+    """The one of a session's outputs that may hold probabilities or scores of classes.
+
+    Parameters
+    ----------
+    path : Path
+    outputs : sequence
+        Of `get_outputs`.
+    name : str or None
+        By default the only one that can be it.
+    naming : str
+        How a user names one.
+
+    Raises
+    ------
+    FileError
+        If there is none, or more than one.
+    """
+    named = [one for one in outputs if name in (None, one.name) and len(one.shape) in (0, 2)]
+    fits = [one for one in named if one.type in FLOATS]
+    if len(fits) == 1:
+        return fits[0]
+    which = "exactly one output" if name is None else f"an output {name!r}"
+    found = ", ".join(f"{one.name}: {one.type} {one.shape}" for one in outputs)
+    remedy = naming if len(fits) > 1 else ""
+    if any(one.type.startswith("seq(map(") for one in outputs):
+        remedy = "Have skl2onnx give an array: to_onnx(..., options={'zipmap': False})."
+    problem = f"{path} must have {which} of floats, (n_samples, n_classes), but has {found}"
+    raise FileError(problem, remedy)
+
+
+def are_probabilities(scores: Array) -> bool:
+    """Whether rows, (n_samples, n_classes), sum to 1, and are so many that it is no chance."""
+    sums = scores.sum(axis=1)
+    is_share = (scores >= 0).all() and (abs(sums - 1) < TOLERANCE).all()
+    return len(sums) >= NOT_BY_CHANCE and bool(is_share)
 
 
 def reason(error: Exception) -> str:

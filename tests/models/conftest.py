@@ -26,11 +26,16 @@ SETTINGS = {
         "stem_filters": 8, "filters": [8, 16], "strides": [1, 2],
         "small_epochs": 2, **LEARNING,
     },
+    "onnx": {
+        "path": "own.onnx", "sha256": "", "gives": "logits", "output": "", "scale": 1 / 255,
+        "mean": [], "std": [], "layout": "first",
+    },
 }  # fmt: skip
-#: The kinds, of which networks take seconds to train.
+#: The kinds that train, of which networks take seconds.
 KINDS = [
     pytest.param(kind, marks=[pytest.mark.slow] if "epochs" in settings else [])
     for kind, settings in SETTINGS.items()
+    if kind != "onnx"
 ]
 SHARES = {"calibration": 0.1, "tuning": 0.1, "certification": 0.1}
 

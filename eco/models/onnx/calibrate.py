@@ -139,6 +139,7 @@ def with_temperature(graph: onnx.ModelProto, inverse_temperature: float) -> onnx
             calibrated = Softmax<axis = -1>(multiplied)
         }}""",
         {"tiny": np.float32(1e-12), "factor": factor},
+        _opset(graph),
     )
     return _followed_by(graph, back)
 
@@ -184,8 +185,14 @@ def with_interpolation(
             "tiny": np.float32(1e-12), "zero": np.float32(0), "one": np.float32(1),
             "uniform": np.float32(1 / n_classes),
         },
+        _opset(graph),
     )  # fmt: skip
     return _followed_by(graph, back)
+
+
+def _opset(graph: onnx.ModelProto) -> int:
+    """Version of the operators, which graphs that become one share."""
+    return next(opset.version for opset in graph.opset_import if not opset.domain)
 
 
 def _followed_by(graph: onnx.ModelProto, back: onnx.ModelProto) -> onnx.ModelProto:

@@ -213,7 +213,9 @@ def constant(label: int, shape: tuple[int, ...], dtype: str = "uint8") -> onnx.M
     return canonical(graph, "label")
 
 
-def parse(body: str, weights: Mapping[str, Any] | None = None) -> onnx.ModelProto:
+def parse(
+    body: str, weights: Mapping[str, Any] | None = None, opset: int = OPSET
+) -> onnx.ModelProto:
     """A graph in ONNX's text form.
 
     Parameters
@@ -221,10 +223,12 @@ def parse(body: str, weights: Mapping[str, Any] | None = None) -> onnx.ModelProt
     body : str
     weights : mapping of str to array, optional
         Inputs of `body` that become constants.
+    opset : int
+        Version of the operators.
     """
     weights = weights or {}
     graph = onnx.parser.parse_model(
-        f'<ir_version: {IR_VERSION}, opset_import: ["" : {OPSET}]> {body}'
+        f'<ir_version: {IR_VERSION}, opset_import: ["" : {opset}]> {body}'
     )
     inputs = [value for value in graph.graph.input if value.name not in weights]
     _replace(graph.graph.input, inputs)
