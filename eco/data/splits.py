@@ -96,13 +96,7 @@ def load_splits(
         names = _class_names(where, arrays["class_names"], len(names))
     splits = _held_out(name, where, given, shares, seed, len(names))
     splits[CERTIFYING] = one_of_each_group(splits[CERTIFYING], seed)
-    encoding = _encoding(where, splits["train"].X, reading)
-    dtype = np.min_scalar_type(len(names) - 1)
-    encoded = {
-        split: Split(encoding.encode(each.X, where), each.y.astype(dtype))
-        for split, each in splits.items()
-    }
-    return DataSet(encoded, names, encoding)
+    return _encoded(where, splits, names, reading)
 
 
 def _arrays(name: str, path: str, held_out: Sequence[str], reading: Reading) -> dict[str, Any]:
@@ -114,13 +108,24 @@ def _arrays(name: str, path: str, held_out: Sequence[str], reading: Reading) -> 
     return read_own(fetch.expanded(path), held_out, reading)
 
 
-def _encoding(where: str, X: Any, reading: Reading) -> Encoding:
+def _encoded(
+    where: str, splits: Mapping[str, Samples], names: list[str], reading: Reading
+) -> DataSet:
+    """The splits as arrays, by what `train` alone tells."""
+    X, dtype = splits["train"].X, np.min_scalar_type(len(names) - 1)
+    encoding: Encoding
     match reading.kind:
         case "images":
-            return ImageEncoding(X.shape[1:])
+            encoding = ImageEncoding(X.shape[1:])
         case "table":
-            return fit_table(X, where)
-    return fit_text(X, reading.words, reading.length, reading.text, where)
+            encoding = fit_table(X, where)
+        case "text":
+            encoding = fit_text(X, reading.words, reading.length, reading.text, where)
+    arrays = {
+        split: Split(encoding.encode(each.X, where), each.y.astype(dtype))
+        for split, each in splits.items()
+    }
+    return DataSet(arrays, names, encoding)
 
 
 def _given(

@@ -98,7 +98,8 @@ def _names_problem(names: Sequence[str]) -> str:
 def labels_arrays(value: Labels) -> Arrays:
     """What `labels` reads; raises `DataError` if a class has a name that no page can show."""
     if problem := _names_problem(value.class_names):
-        raise DataError(f"the data set {problem}", "Rename its classes; those of an .npz are in class_names.")
+        remedy = "Rename its classes; those of an .npz are in class_names."
+        raise DataError(f"the data set {problem}", remedy)
     return {"class_names": np.array(value.class_names), **value.y}
 
 
