@@ -2,9 +2,7 @@
 
 import itertools
 import json
-import math
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -125,11 +123,7 @@ class _Rows:
                     f"{shortened(json.dumps(entries))}",
                     "" if self.key else "Where a value is missing, write null.",
                 )
-        row = {column: entries[column] for column in self._columns}
-        for column, value in row.items():
-            if isinstance(value, int) and abs(value) > sys.float_info.max:
-                row[column] = math.inf  # which is refused as other cells are
-        return row, ""
+        return {column: entries[column] for column in self._columns}, ""
 
     def shape(self, _: _Line) -> tuple[int, ...]:
         return self._coding.shape

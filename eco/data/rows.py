@@ -1,5 +1,6 @@
 """Tables and texts in files, CSV or Parquet, read and encoded a batch at a time."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -168,16 +169,18 @@ def _csv(
         missing = {place: MISSING for place, column in places.items() if column not in wanted.texts}
         with streams.read_errors(name):
             reader = pd.read_csv(
-                path, header=0, names=range(len(header)), usecols=list(places), dtype=types,
-                keep_default_na=False, na_values=missing, chunksize=size, **how,
+                path, header=0, names=range(len(header)), dtype=types, keep_default_na=False,
+                na_values=missing, chunksize=size, **how,
             )  # fmt: skip
         with reader:
             while True:
-                with streams.read_errors(name):
+                with streams.read_errors(name), warnings.catch_warnings():
+                    # Rows longer than the first line.
+                    warnings.simplefilter("error", pd.errors.ParserWarning)
                     frame = next(reader, None)
                 if frame is None:
                     return
-                yield frame.rename(columns=places)
+                yield frame[list(places)].rename(columns=places)
 
     return columns, None, frames
 

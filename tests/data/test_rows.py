@@ -121,6 +121,31 @@ def test_a_damaged_file_is_named(tmp_path, suffix, content):
         read(tmp_path / f"new{suffix}")
 
 
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"age;code\n1;x\n", "must have the column age; it has age;code"),
+        (b"age,code\n1,5,x\n", "can't be read: .* does not match length of data"),
+        (b"age,code\n1,x\n1,5,x\n", "can't be read: .*Expected 2 fields in line 3, saw 3"),
+        (b'age,code\n1,"x\n', "can't be read: .*EOF inside string"),
+        ("age,code\n1,\u00e9\n".encode("latin-1"), "can't be read: 'utf-8' codec"),
+        (b"age,code\n" + b"9" * 400 + b",x\n", "row 0, column age: must be a finite number"),
+        (b"age,code\ninf,x\n", "row 0, column age: must be a finite number"),
+        (b'age,code\n"1,5",x\n', "row 0, column age: must be a number; got '1,5'"),
+    ],
+)
+def test_what_a_csv_says_otherwise_is_named(tmp_path, content, says):
+    (tmp_path / "new.csv").write_bytes(content)
+    with pytest.raises(DataError, match=says) as error:
+        read(tmp_path / "new.csv")
+    assert len(str(error.value)) < 500
+
+
+def test_ends_of_lines_and_marks_of_an_encoding_do_not_matter(tmp_path):
+    (tmp_path / "new.csv").write_bytes("\ufeffage,code\r\n41,7\r\n".encode())
+    assert read(tmp_path / "new.csv")[1].tolist() == TABLE.encode(FRAME[:1]).tolist()
+
+
 def test_a_file_that_is_missing_is_named(tmp_path):
     with pytest.raises(DataError, match=r"new\.csv does not exist"):
         read(tmp_path / "new.csv")
