@@ -2,7 +2,9 @@
 
 import contextlib
 import importlib
+import io
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,9 +16,12 @@ from eco.energy import benchmark
 from eco.energy.protocol import Window
 from eco.errors import DataError
 from eco.workflow import artifacts, params
+from tests.cli.conftest import eco, refused
 from tests.conftest import REPOSITORY
 from tests.energy.fake_meter import WATTS, FakeMeter
 from tests.small_workflow import PROVENANCE
+
+pytestmark = pytest.mark.slow
 
 POOL = ["light", "heavy"]
 MODELS = {
@@ -137,3 +142,56 @@ def test_what_is_shown_is_small_and_speaks_of_samples(study, settings):
     assert len(page) < 3_000_000
     for rows in (artifacts.CONFUSION_ROWS, artifacts.CLASS_ROWS):
         assert rows.path().stat().st_size < 200_000
+
+
+def test_new_samples_are_answered_as_the_stored_ones(study, settings):
+    """The file that the splits were drawn from, as CSV, Parquet, arrays and lines of JSON."""
+    frame = pd.read_csv("own.csv")
+    coding = artifacts.ENCODING.load()
+    X = coding.encode(frame if study[1] == "table" else frame["text"])
+    eco("predict", "own.csv", "-o", "csv.csv", "--batch-size", 100)
+    expected = pd.read_csv("csv.csv")
+    np.save("X.npy", X)
+    labelled = frame["target"].map(artifacts.LABELS.load(dataset="own").class_names.index)
+    np.save("y.npy", labelled.to_numpy())
+    said = eco("predict", "X.npy", "--labels", "y.npy", "-o", "npy.csv", "--compare").stdout
+    right = np.mean(expected["class"] == frame["target"])
+    assert f"accuracy           {right:.2%}" in said and "points lost" in said
+    pd.testing.assert_frame_equal(pd.read_csv("npy.csv"), expected)
+    lines = frame.drop(columns="target").to_json(orient="records", lines=True)
+    piped = eco("predict", "-", "--format", "csv", input=lines)
+    pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(piped.stdout)), expected)
+    assert f"accuracy           {right:.2%}" in eco("predict", "own.csv").stdout
+
+
+def test_many_files_are_answered_each_into_one_of_its_own(study, settings):
+    frame = pd.read_csv("own.csv")
+    Path("in").mkdir()
+    frame.iloc[:50].assign(id=range(100, 150)).to_csv("in/a.csv", index=False)
+    frame.iloc[50:80].drop(columns="target").to_csv("in/b.csv", index=False)
+    said = eco("predict", "in/*.csv", "-o", "out/").stdout
+    assert "80" in said and "of the 50 with labels" in said
+    assert pd.read_csv("out/a.csv")["id"].tolist() == list(range(100, 150))
+    assert len(pd.read_csv("out/b.csv")) == 30
+    assert "2 of 2, 2 from before" in eco("predict", "in/", "-o", "out/").stdout
+
+
+def test_what_can_not_be_answered_is_named(study, settings):
+    frame = pd.read_csv("own.csv")
+    frame.iloc[:, 1:].rename(columns={"text": "words"}).to_csv("other.csv", index=False)
+    assert "other.csv must have the column" in refused("predict", "other.csv")
+    np.save("images.npy", np.zeros((2, 8, 8), np.uint8))
+    assert "images.npy must hold" in refused("predict", "images.npy")
+    assert f"must be images to be served; got {study[1]}" in refused("serve")
+    content = artifacts.ENCODING.path().read_bytes()
+    artifacts.ENCODING.path().unlink()
+    message = refused("predict", "own.csv")
+    artifacts.ENCODING.path().write_bytes(content)
+    assert "data/encoding.json is missing" in message
+
+
+def test_the_other_commands_speak_of_samples(study, settings):
+    assert "chosen strategy, on the tuning samples" in eco("doctor").stdout
+    assert "image" not in eco("report").stdout
+    said = eco("demo", "--seconds", "1").stdout
+    assert "image" not in said and "dvc repro" in said

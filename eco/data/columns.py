@@ -1,6 +1,7 @@
 """A column of a table: numbers, or categories, as it is encoded."""
 
 import datetime
+import math
 import numbers
 import re
 from collections import Counter
@@ -101,7 +102,7 @@ def _numbers(values: "pd.Series[Any]", name: str, where: str) -> Array:
         objects = values.to_numpy(object)
         is_real = (numbers.Real, np.bool_, Decimal)
         kept = [
-            v if isinstance(v, str) else float(v) if isinstance(v, is_real) else None
+            v if isinstance(v, str) else _to_float(v) if isinstance(v, is_real) else None
             for v in objects
         ]
         x = pd.to_numeric(pd.Series(kept, dtype=object), errors="coerce").to_numpy(float)
@@ -112,6 +113,13 @@ def _numbers(values: "pd.Series[Any]", name: str, where: str) -> Array:
     if (large := np.abs(x) > np.finfo(np.float32).max).any():
         raise cell_error(where, values, int(large.argmax()), name, "a finite number, of 32 bits")
     return x
+
+
+def _to_float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def texts(values: "pd.Series[Any]") -> list[str | None]:

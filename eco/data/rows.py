@@ -1,5 +1,6 @@
 """Tables and texts in files, CSV or Parquet, read and encoded a batch at a time."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 Frames = Iterator["pd.DataFrame"]
 
+#: Cells of a CSV that pandas takes for missing ones.
+MISSING = ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND",
+           "1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null")  # fmt: skip
 #: The column that names samples in the answers, unless models read it.
 ID = "id"
 
@@ -160,20 +164,23 @@ def _csv(
     places = {header.index(column): column for column in columns}
 
     def frames(size: int) -> Frames:
-        types = {place: str for place, column in places.items() if column in wanted.categories}
-        whole = {place: str for place, column in places.items() if column in wanted.texts}
+        are_text = {*wanted.categories, *wanted.texts}
+        types = {place: str for place, column in places.items() if column in are_text}
+        missing = {place: MISSING for place, column in places.items() if column not in wanted.texts}
         with streams.read_errors(name):
             reader = pd.read_csv(
-                path, header=0, names=range(len(header)), usecols=list(places), dtype=types,
-                converters=whole, chunksize=size, **how,
+                path, header=0, names=range(len(header)), dtype=types, keep_default_na=False,
+                na_values=missing, chunksize=size, **how,
             )  # fmt: skip
         with reader:
             while True:
-                with streams.read_errors(name):
+                with streams.read_errors(name), warnings.catch_warnings():
+                    # Rows longer than the first line.
+                    warnings.simplefilter("error", pd.errors.ParserWarning)
                     frame = next(reader, None)
                 if frame is None:
                     return
-                yield frame.rename(columns=places)
+                yield frame[list(places)].rename(columns=places)
 
     return columns, None, frames
 

@@ -228,7 +228,7 @@ def read_errors(name: str) -> Iterator[None]:
         raise DataError(f"{name} does not exist{where}") from None
     except Exception as error:  # what NumPy, gzip and zipfile raise is not a closed list
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise DataError(f"{name} can't be read: {shortened(reason)}") from None
+        raise DataError(f"{name} can't be read: {shortened(str(reason).strip())}") from None
 
 
 def _open_arrays(stack: ExitStack, path: Path) -> tuple[_StoredArray, _StoredArray | None]:

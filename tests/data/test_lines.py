@@ -2,11 +2,12 @@ import io
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eco.data import lines
+from eco.data import encoding, lines
 from eco.errors import DataError
 from tests.data.test_streams import GOOD, npy
 
@@ -22,10 +23,10 @@ class Trickle(io.BytesIO):
         return super().read(min(size, self.size))
 
 
-def read(content, chunk=1000, size=100, labels=None):
+def read(content, chunk=1000, size=100, labels=None, coding=None):
     """The batches, and the error that ended them, or None."""
     batches = []
-    with lines.open_pipe(Trickle(content, chunk), labels) as samples:
+    with lines.open_pipe(Trickle(content, chunk), labels, coding) as samples:
         try:
             for batch in samples.batches(size, 10):
                 batches.append(batch)
@@ -82,6 +83,8 @@ FIRST = "[[1, 2], [3, 4]]\n"
         ("[[1, 2], [3]]", "line 3 must be an image"),
         ("[1, 2]", "line 3 must be an image"),
         ("[[[1]]]", "line 3 must be an image"),
+        ("[[[1, 2, 3]], [[4, 5, 256]]]", "whole numbers from 0 to 255"),
+        ("[[[1, 2, 3]], [[4, 5, 6]]]", "2 x 2 pixels without an id; got 2 x 1 x 3"),
         ("[]", "line 3 must be an image"),
         ("null", "line 3 must be an image"),
         ('"an email"', 'line 3 must be an image.*got "an email"'),
@@ -130,6 +133,64 @@ def test_what_is_no_stream_of_images_is_named(content, says):
     with pytest.raises(DataError, match=says):
         if error := read(content)[2]:
             raise error
+
+
+def test_images_may_be_in_colour():
+    X = np.random.default_rng(0).integers(0, 256, (4, 2, 3, 3))
+    samples, batches, _ = read("\n".join(map(json.dumps, X.tolist())).encode())
+    assert samples.shape == (2, 3, 3)
+    np.testing.assert_array_equal(np.concatenate([batch.X for batch in batches]), X)
+
+
+FRAME = pd.DataFrame({"age": [1.5, None, 3.0], "city": ["Nice", "Metz", "Nice"]})
+TABLE = encoding.fit_table(pd.concat([FRAME, FRAME]))
+TEXT = encoding.fit_text(["so dear", "so dear"], 10, 4)
+
+
+@pytest.mark.parametrize("chunk", [1, 9, 10**6])
+def test_rows_and_texts_are_encoded(chunk):
+    rows = [{"id": i, "more": {}} | row for i, row in enumerate(FRAME.to_dict("records"))]
+    written = json.dumps(rows).replace("NaN", "null")
+    content = "\n".join(map(json.dumps, json.loads(written))).encode()
+    samples, batches, error = read(content, chunk, 2, coding=TABLE)
+    assert error is None and (samples.n, samples.shape, samples.identified) == (None, (4,), True)
+    X = np.concatenate([batch.X for batch in batches])
+    np.testing.assert_array_equal(X, TABLE.encode(FRAME))
+    assert [id_ for batch in batches for id_ in batch.ids] == [0, 1, 2]
+    samples, batches, error = read(b'"dear dear"\n{"text": "oh, so"}', chunk, coding=TEXT)
+    assert error is None and not samples.identified
+    assert np.concatenate([batch.X for batch in batches]).tolist() == [[2, 2], [1, 3]]
+
+
+def test_encoded_rows_come_as_arrays():
+    X = TABLE.encode(FRAME)
+    _, batches, error = read(npy(X), coding=TABLE)
+    assert error is None
+    np.testing.assert_array_equal(batches[0].X, X)
+
+
+@pytest.mark.parametrize(
+    ("coding", "first", "line", "says"),
+    [
+        (TABLE, '{"age": 1, "city": ""}', '{"age": 2}', "line 2 must be an object with city"),
+        (TABLE, '{"age": 1, "city": ""}', "[2, 3]", "line 2 must be an object with age"),
+        (TABLE, '{"age": 1, "city": ""}', '{"age": "x", "city": ""}', "row 2, column age"),
+        (TABLE, '{"age": 1, "city": ""}', '{"age": [2], "city": ""}', "row 2, column age"),
+        (TABLE, '{"age": 1, "city": ""}', '{"age": 1e999, "city": ""}', "row 2, column age"),
+        (TABLE, '{"age": 1, "city": ""}', f'{{"age": {10**400}, "city": ""}}', "row 2, column age"),
+        (TABLE, '{"age": 1, "city": ""}', '{"age": 1, "city": "", "id": 2}', "without an id; got"),
+        (TEXT, '"so"', "5", "line 2 must be a text, or an object that holds one as text"),
+        (TEXT, '"so"', '{"texts": "so"}', "line 2 must be a text, or an object"),
+        (TEXT, '{"text": "so"}', '{"text": null}', "line 2 must be a text, or an object"),
+    ],
+)
+def test_a_line_that_can_not_be_encoded_is_named_after_those_before_it(coding, first, line, says):
+    for chunk in (3, 10**6):
+        _, batches, error = read(f"{first}\n{line}\n{first}".encode(), chunk, coding=coding)
+        assert sum(len(batch.X) for batch in batches) == 1
+        with pytest.raises(DataError, match=says):
+            raise error
+        assert len(str(error)) < 500
 
 
 def test_a_line_is_not_read_without_end(tmp_path, monkeypatch):

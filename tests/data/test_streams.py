@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from eco.data import streams
+from eco.data.columns import Column
+from eco.data.encoding import TableEncoding, TextEncoding
 from eco.errors import DataError
 
 N, SHAPE, CLASSES = 23, (3, 4), 3
@@ -44,8 +46,8 @@ def npz(save=np.savez, **arrays):
     return stream.getvalue()
 
 
-def read(path, size=5, labels=None):
-    with streams.open_samples(path, labels) as source:
+def read(path, size=5, labels=None, coding=None):
+    with streams.open_samples(path, labels, coding) as source:
         batches = list(source.batches(size, CLASSES))
         assert source.labelled == (batches[0].y is not None)
         assert max(len(batch.X) for batch in batches) <= size
@@ -194,6 +196,47 @@ def test_what_is_wrong_with_a_file_is_named(tmp_path, content, says):
         read(path)
     assert str(path) in str(error.value)
     assert len(str(error.value)) < 500
+
+
+def test_images_may_be_in_colour(tmp_path):
+    X = np.random.default_rng(0).integers(0, 256, (N, *SHAPE, 3)).astype(np.uint8)
+    (tmp_path / "X.npy").write_bytes(npy(X))
+    np.testing.assert_array_equal(read(tmp_path / "X.npy")[0], X)
+
+
+TABLE = TableEncoding((Column("age"), Column("income")))
+TEXT = TextEncoding(("so", "dear"), 3)
+ROWS = np.array([[1, np.nan], [0.5, -2], [3, 4]], np.float32)
+IDS = np.array([[2, 3, 0], [1, 0, 0]], np.int32)
+
+
+@pytest.mark.parametrize(("X", "coding"), [(ROWS, TABLE), (IDS, TEXT)])
+def test_encoded_samples_are_read_like_images(tmp_path, X, coding):
+    y = np.arange(len(X))
+    for content in (npy(X), npz(X=X, y=y)):
+        (tmp_path / "X").write_bytes(content)
+        rows, labels = read(tmp_path / "X", 2, coding=coding)
+        np.testing.assert_array_equal(rows, X)
+        assert labels is None or (labels == y).all()
+
+
+@pytest.mark.parametrize(
+    ("X", "coding", "says"),
+    [
+        (ROWS.astype(float), TABLE, r"a table as encoded .*float32 \(n, 2\).* got float64"),
+        (ROWS[:, :1], TABLE, r"got float32 of shape \(3, 1\).*data/encoding.json"),
+        (ROWS[:0], TABLE, "at least one row"),
+        (GOOD, TABLE, "got uint8"),
+        (IDS.astype(np.int64), TEXT, r"texts as encoded .*int32 \(n, 3\).* got int64"),
+        (np.float32([[1, 2], [3, np.inf]]), TABLE, "sample 1 has inf in column 1"),
+        (IDS + 1, TEXT, "ids of words from 0 to 3; sample 0 has 4 in column 1"),
+        (-IDS, TEXT, "sample 0 has -2 in column 0"),
+    ],
+)
+def test_what_no_encoding_gives_is_named(tmp_path, X, coding, says):
+    (tmp_path / "X.npy").write_bytes(npy(X))
+    with pytest.raises(DataError, match=says):
+        read(tmp_path / "X.npy", coding=coding)
 
 
 def test_a_header_is_not_read_without_end(tmp_path):

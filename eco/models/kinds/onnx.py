@@ -32,8 +32,9 @@ class Settings(ModelSettings):
         "wrong, the message holds the right one.",
     )
     gives: Literal["probabilities", "logits"] = Field(
+        default="probabilities",
         description="What it gives for each sample: numbers that sum to 1, or scores whose softmax "
-        "does."
+        "does.",
     )
     output: Annotated[str, Field(max_length=1000)] = Field(
         default="", description="Name of that output; `''`: the only one that can be it."
@@ -61,8 +62,8 @@ class Model:
     """A file that is checked and adapted, not trained."""
 
     path: str
-    gives: str
     sha256: str = ""
+    gives: str = "probabilities"
     output: str = ""
     scale: float = 1 / 255
     mean: Sequence[float] = ()
