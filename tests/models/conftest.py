@@ -26,11 +26,13 @@ SETTINGS = {
         "stem_filters": 8, "filters": [8, 16], "strides": [1, 2],
         "small_epochs": 2, **LEARNING,
     },
+    "text_cnn": {"embedding": 8, "widths": [1, 2], "filters": 8, "dropout": 0.1, **LEARNING},
 }  # fmt: skip
-#: The kinds, of which networks take seconds to train.
+#: The kinds that take images; networks take seconds to train.
 KINDS = [
     pytest.param(kind, marks=[pytest.mark.slow] if "epochs" in settings else [])
     for kind, settings in SETTINGS.items()
+    if kind != "text_cnn"
 ]
 SHARES = {"calibration": 0.1, "tuning": 0.1, "certification": 0.1}
 

@@ -69,6 +69,15 @@ def test_weights_leave_a_bit_so_that_no_sum_overflows():
     assert 32 < np.abs(weights.astype(int)).max() <= 64
 
 
+def test_images_without_white_pixels_keep_their_biases(run):
+    random = np.random.default_rng(0)
+    coefficients, intercepts = random.standard_normal((4, 64)), np.array([0.0, 9.0, -9.0, 4.0])
+    floats = export_softmax(coefficients, intercepts, ImageFeatures((8, 8)))
+    X = random.integers(0, 100, (500, 8, 8), dtype=np.uint8)
+    before, after = (run(graph, X) for graph in (floats, quantize(floats, X[:200])))
+    assert np.abs(before - after).max() < 0.05
+
+
 def test_a_model_without_scores_at_its_end_is_refused(digits):
     settings = {"max_leaf_nodes": 20}
     floats, _ = train("decision_tree", settings, *digits["train"], *digits["tuning"], 1)
