@@ -21,7 +21,7 @@ SMALL = {
     "decision_tree": {},
     "logistic_regression": {},
     "random_forest": {"n_estimators": 8},
-    "gradient_boosting": {"max_iter": 4},
+    "gradient_boosting": {},
 }
 DATA = ["grey", "colour", "table", "one column", "text"]
 #: Float32 numbers next to each other.
