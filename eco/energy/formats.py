@@ -92,8 +92,8 @@ def available_formats(model: Model, X: Array, threads: int, folder: Path) -> dic
     """Every format that a fitted model or a `stand_in` can run in, by name what loads it.
 
     A kind that is neither a `Classifier` nor a `Network` has its ONNX graph only, written to
-    ``folder``; a graph that doesn't end in a softmax, such as a tree's, has no 8-bit form. The
-    images ``X`` set the ranges of 8-bit activations.
+    ``folder``; a graph that can't be quantized, such as a tree's, has no 8-bit form. The images
+    ``X`` set the ranges of 8-bit activations.
 
     Raises
     ------
@@ -139,10 +139,10 @@ def _load_keras(model: Network, call: str) -> Run:
 
 
 def _onnx_formats(graph: Any, X: Array, threads: int, folder: Path) -> dict[str, Load]:
-    from eco.models.onnx.quantize import quantize
+    from eco.models.onnx.quantize import can_be_quantized, quantize
 
     graphs = {ONNX: graph}
-    if graph.graph.node[-1].op_type == "Softmax":
+    if can_be_quantized(graph):
         graphs[ONNX_INT8] = quantize(graph, X)
     folder.mkdir(parents=True, exist_ok=True)
     loads: dict[str, Load] = {}

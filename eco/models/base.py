@@ -25,10 +25,11 @@ class Model(Protocol):
 
         Parameters
         ----------
-        X, X_held_out : arrays of shape (n_samples, height, width), uint8
-            Held-out samples are for the curve only: nothing is trained or chosen on them.
-        y, y_held_out : arrays of shape (n_samples,), uint8
-            Labels 0, 1, 2, ...
+        X, X_held_out : arrays of shape (n_samples, ...)
+            Samples of any kind: see `eco.data.kinds`. Held-out samples are for the curve only:
+            nothing is trained or chosen on them.
+        y, y_held_out : arrays of shape (n_samples,), uint8 or uint16
+            Labels 0, 1, 2, ...; training samples have all of them.
         seed : int
             The same seed gives the same graph on the same machine, byte by byte.
         soft : array of shape (n_samples, n_classes), float32, optional
@@ -44,7 +45,7 @@ class Model(Protocol):
         ...
 
     def graph(self) -> Any:
-        """The ONNX graph from ``X``, uint8 images, to ``probabilities``: see `eco.models.onnx`."""
+        """The ONNX graph from ``X``, samples, to ``probabilities``: see `eco.models.onnx`."""
         ...
 
 

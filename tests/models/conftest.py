@@ -18,7 +18,7 @@ SETTINGS = {
         "pixels": "whole",
     },
     "gradient_boosting": {
-        "max_iter": 20, "learning_rate": 0.2, "max_leaf_nodes": 8, "min_samples_leaf": 5,
+        "max_iter": 4, "learning_rate": 0.5, "max_leaf_nodes": 8, "min_samples_leaf": 5,
     },
     "mlp": {"units": [32, 16], "dropout": 0.1, **LEARNING},
     "strided_cnn": {"filters": [8, 16], "strides": [1, 2], **LEARNING},

@@ -9,6 +9,7 @@ from eco.models.features import ImageFeatures
 from eco.models.onnx.export import export_softmax
 from eco.models.onnx.quantize import quantize
 from tests.models.conftest import LEARNING as SHORT
+from tests.models.conftest import SETTINGS as SETTINGS_OF_ALL
 from tests.networks import learnt_at_its_end
 
 LEARNING = SHORT | {"epochs": 6, "precision": "float32"}
@@ -78,8 +79,11 @@ def test_images_without_white_pixels_keep_their_biases(run):
     assert np.abs(before - after).max() < 0.05
 
 
-def test_a_model_without_scores_at_its_end_is_refused(digits):
-    settings = {"max_leaf_nodes": 20}
-    floats, _ = train("decision_tree", settings, *digits["train"], *digits["tuning"], 1)
-    with pytest.raises(ModelError, match="end in a softmax of its scores"):
+@pytest.mark.parametrize(
+    ("kind", "end"),
+    [("decision_tree", "TreeEnsembleClassifier"), ("gradient_boosting", "Softmax")],
+)
+def test_a_model_without_products_at_its_end_is_refused(kind, end, digits):
+    floats, _ = train(kind, SETTINGS_OF_ALL[kind], *digits["tuning"], *digits["tuning"], 1)
+    with pytest.raises(ModelError, match=rf"end in a softmax of its scores.*no trees.*{end}$"):
         quantize(floats, digits["train"].X[:300])

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,56 @@ def test_scores_of_probabilities_say_which_models_will_be_right(run):
     assert scores.shape == (500, 2)
     assert ((scores[:, 0] > 0.5) == correct[:, 0]).mean() > 0.8
     assert scores[:, 1].mean() > 0.9
+
+
+SETTINGS = SimpleNamespace(
+    C=1.0, max_iter=200, class_weight="balanced", pixels="linear", hidden_units=16
+)
+
+
+def split(X):
+    half = len(X) // 2
+    return {"calibration": X[:half], "tuning": X[half:]}
+
+
+@pytest.mark.parametrize("kind", ["colour", "table", "text"])
+@pytest.mark.parametrize("router", ["router", "price_router"])
+def test_routers_read_samples_of_any_kind(router, kind, run):
+    random = np.random.default_rng(0)
+    hard = random.random(2000) < 0.5
+    if kind == "colour":
+        X = random.integers(0, 120, (2000, 4, 3, 3), dtype=np.uint8)
+        X[hard, 1] += 100
+    elif kind == "table":
+        X = random.normal(size=(2000, 3)).astype(np.float32)
+        X[:, 1] += 5 * hard
+        X[random.random(2000) < 0.1, 0] = np.nan
+    else:
+        X = random.integers(2, 40, (2000, 8)).astype(np.int32)
+        X[:, 3:6] = np.where(hard, 50, 0)[:, None]
+    correct = np.column_stack([~hard, np.ones(2000, bool)])
+    graph = routers.fit(router, split(X), split(1 * hard), split(correct), SETTINGS, seed=1)
+    output = run(graph, X)
+    found = output == 1 if router == "router" else output[:, 0] < 0.5
+    assert (found == hard).mean() > 0.9
+
+
+@pytest.mark.parametrize("samples", [np.zeros((8, 2), np.float32), np.zeros((8, 5), np.int32)])
+def test_a_router_with_one_label_reads_samples_of_any_kind(samples, run):
+    labels = split(np.ones(8, int))
+    graph = routers.fit("router", split(samples), labels, labels, SETTINGS, seed=1)
+    assert run(graph, samples).tolist() == [1] * 8
+
+
+def test_a_table_and_the_probabilities_of_a_probe_look_alike_but_are_read_as_what_they_are(run):
+    p = np.random.default_rng(0).dirichlet(np.ones(3), 600).astype(np.float32)
+    labels, correct = split(np.zeros(600, int)), split(np.column_stack([p[:, 0] > 0.5] * 2))
+    graphs = [
+        routers.fit(router, split(p), labels, correct, SETTINGS, seed=1)
+        for router in ("price_router", "probe_router")
+    ]
+    assert [graph.graph.input[0].name for graph in graphs] == ["X", "answers"]
+    assert all(run(graph, p).shape == (600, 2) for graph in graphs)
 
 
 def test_the_accuracy_of_choices_is_counted_over_all_and_by_model():

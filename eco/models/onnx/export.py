@@ -96,16 +96,18 @@ def export_boosting(
         "target_ids": np.repeat([label for label, _ in trees], sizes)[leaf],
         "target_weights": nodes["value"][leaf],
     }  # fmt: skip
-    node = onnx.helper.make_node(
-        "TreeEnsembleRegressor", ["features"], ["probabilities"], domain="ai.onnx.ml",
-        n_targets=len(base), base_values=list(base), post_transform="SOFTMAX",
+    ensemble = onnx.helper.make_node(
+        "TreeEnsembleRegressor", ["features"], ["scores"], domain="ai.onnx.ml",
+        n_targets=len(base), base_values=list(base),
         **{name: values.tolist() for name, values in lists.items()},
     )  # fmt: skip
+    # The ensemble's own softmax loses digits where classes are many.
+    softmax = onnx.helper.make_node("Softmax", ["scores"], ["probabilities"], axis=-1)
     rows, probabilities = (
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", size])
         for name, size in (("features", features.n_features), ("probabilities", len(base)))
     )
-    graph = onnx.helper.make_graph([node], "trees", [rows], [probabilities])
+    graph = onnx.helper.make_graph([ensemble, softmax], "trees", [rows], [probabilities])
     versions = {"": OPSET, "ai.onnx.ml": 2}
     opsets = [onnx.helper.make_opsetid(*version) for version in versions.items()]
     model = onnx.helper.make_model(graph, opset_imports=opsets)

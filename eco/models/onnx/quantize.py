@@ -47,16 +47,16 @@ def quantize(graph: onnx.ModelProto, X: Array) -> onnx.ModelProto:
     Raises
     ------
     ModelError
-        If the graph doesn't end in a softmax: its probabilities would be among 256 numbers.
+        If the graph can't be quantized.
     """
     with extra("onnx"):
         from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
-    end = _producers(graph)[graph.graph.output[0].name].op_type
-    if end != "Softmax":
+    if not can_be_quantized(graph):
         raise ModelError(
-            "must end in a softmax of its scores to compute with 8-bit integers, as those of "
-            f"logistic_regression and of networks do; it ends in {end}"
+            "must end in a softmax of its scores, and hold no trees, to compute with 8-bit "
+            "integers, as those of logistic_regression and of networks do; it ends in "
+            + " and ".join(node.op_type for node in graph.graph.node[-2:])
         )
     graph = fold_stem(graph)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
@@ -79,6 +79,15 @@ def quantize(graph: onnx.ModelProto, X: Array) -> onnx.ModelProto:
     return canonical(_with_float_scores(_with_integer_pixels(result)), "probabilities")
 
 
+def can_be_quantized(graph: onnx.ModelProto) -> bool:
+    """Whether a graph's scores are sums of products, and its last node is their softmax.
+
+    Probabilities that integers compute would be among 256 numbers, and trees multiply nothing.
+    """
+    types = [node.op_type for node in graph.graph.node]
+    return types[-1] == "Softmax" and not any(name.startswith("TreeEnsemble") for name in types)
+
+
 def _producers(graph: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
     """Each tensor that is computed, and the node that does."""
     return {tensor: node for node in graph.graph.node for tensor in node.output}
@@ -88,11 +97,10 @@ def _float_nodes(graph: onnx.ModelProto) -> list[str]:
     """Names of the nodes that stay in floats, those in front of the first layers among them."""
     behind, names = set[str](), []
     for node in graph.graph.node:
-        if node.op_type in LAYERS or behind.intersection(node.input):
+        is_behind = node.op_type in LAYERS or not behind.isdisjoint(node.input)
+        if is_behind:
             behind.update(node.output)
-        elif node.op_type not in SHAPING:
-            names.append(node.name)
-        if node.op_type in FLOAT:
+        if node.op_type in FLOAT or not (is_behind or node.op_type in SHAPING):
             names.append(node.name)
     return names
 
