@@ -51,6 +51,7 @@ def quantize(graph: onnx.ModelProto, X: Array) -> onnx.ModelProto:
     """
     with extra("onnx"):
         from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+        from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
     if not can_be_quantized(graph):
         raise ModelError(
@@ -74,6 +75,8 @@ def quantize(graph: onnx.ModelProto, X: Array) -> onnx.ModelProto:
             per_channel=True,
             reduce_range=True,
             nodes_to_exclude=_float_nodes(graph),
+            # Ranges are observed where a type is quantized, and missing values have none.
+            op_types_to_quantize=sorted({*QDQRegistry, *QLinearOpsRegistry} - {"Where"}),
         )
         result = onnx.load(after)
     return canonical(_with_float_scores(_with_integer_pixels(result)), "probabilities")
