@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from eco.energy.measurement import Measurement, Measurements
+from eco.models.features import ImageFeatures
 from eco.models.onnx.export import export_scores, export_softmax
 from eco.runtime.session import Session
 from eco.strategies.baselines import RULES
@@ -74,7 +75,7 @@ def save_models(settings, rng):
     truth = rng.normal(size=(3, 20))
     for position, model in enumerate(pool):
         noise = (1 - position / (len(pool) - 1)) * rng.normal(size=truth.shape)
-        graph = export_softmax(4 * (truth + noise), np.zeros(3), SHAPE, "linear")
+        graph = export_softmax(4 * (truth + noise), np.zeros(3), ImageFeatures(SHAPE))
         artifacts.MODEL.save(graph, model=model)
         session = Session(artifacts.MODEL.path(model=model), 1)
         p = {split: session(images) for split, images in X.items()}
@@ -86,10 +87,13 @@ def save_models(settings, rng):
     artifacts.SAMPLE.save((X["test"][:20], y["test"][:20]), dataset=data)
     labels = artifacts.Labels({split: y[split] for split in artifacts.PREDICTED}, CLASSES)
     artifacts.LABELS.save(labels, dataset=data)
-    for router, shape in (("price_router", SHAPE), ("probe_router", (3,))):
-        layer = rng.normal(size=(np.prod(shape), len(pool)))
+    for router, n, features in (
+        ("price_router", 20, ImageFeatures(SHAPE)),
+        ("probe_router", 3, None),
+    ):
+        layer = rng.normal(size=(n, len(pool)))
         scorer = SimpleNamespace(coefs_=[layer], intercepts_=[np.linspace(0, 2, len(pool))])
-        artifacts.ROUTER_MODEL.save(export_scores(scorer, shape, "linear"), router=router)
+        artifacts.ROUTER_MODEL.save(export_scores(scorer, features), router=router)
 
 
 def save_results(settings):

@@ -9,6 +9,7 @@ import onnx
 import pytest
 
 from eco.errors import DataError, FileError
+from eco.models.features import ImageFeatures
 from eco.models.onnx.export import export_softmax
 from eco.runtime.session import Session
 from eco.workflow import artifacts, params
@@ -20,7 +21,7 @@ N = 8
 
 def linear(n_classes=3):
     weights = np.random.default_rng(0).normal(size=(n_classes, SHAPE[0] * SHAPE[1]))
-    return export_softmax(weights, np.zeros(n_classes), SHAPE, "linear")
+    return export_softmax(weights, np.zeros(n_classes), ImageFeatures(SHAPE))
 
 
 def without_softmax():

@@ -19,6 +19,7 @@ import yaml
 from eco import CascadeClassifier
 from eco.energy import original
 from eco.evaluation.scoring import score
+from eco.models.features import ImageFeatures, pixel_graph
 from eco.models.onnx.export import export_classifier, export_network
 from eco.models.onnx.quantize import quantize
 from eco.runtime.calls import Model
@@ -180,8 +181,12 @@ def original_models() -> tuple[list[Model], list[object]]:
     ]
     for model in native:
         model(pixels[:1])
-    trees = [export_classifier(model, shape, "probabilities") for model in (tree, forest)]
-    return native, [*trees, *(quantize(export_network(model), X[:1000]) for model in (mlp, cnn))]
+    trees = [
+        export_classifier(model, ImageFeatures(shape), "probabilities") for model in (tree, forest)
+    ]
+    front = pixel_graph(shape, shape)
+    networks = [quantize(export_network(model, front), X[:1000]) for model in (mlp, cnn)]
+    return native, [*trees, *networks]
 
 
 def per_sample_loop() -> None:

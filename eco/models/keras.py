@@ -1,19 +1,22 @@
-"""Models of the pool that Keras trains, on images that are shifted and mirrored."""
+"""Models of the pool that Keras trains; images are shifted and mirrored."""
 
 import contextlib
 import logging
+import math
 import os
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eco.data.kinds import Kind
 from eco.errors import extra
-from eco.models.sklearn import scale
+from eco.models.features import scale
+from eco.models.inputs import Fit, Inputs, Pixels, fit_inputs, pixels
 
 Array = NDArray[Any]
 
@@ -21,7 +24,7 @@ log = logging.getLogger(__name__)
 
 #: Processor flags of instructions for bfloat16 (x86-64; Linux also has them for Arm).
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
-#: Images per batch of held-out samples.
+#: Samples per batch of held-out ones.
 EVALUATION_BATCH = 500
 
 
@@ -33,19 +36,33 @@ class Network:
     images of five sevenths the height and width.
     """
 
+    #: The kinds of data that it takes, and what it reads of them.
+    reads: ClassVar[Mapping[Kind, Fit]] = {"images": pixels}
+
     epochs: int
     batch_size: int
     learning_rate: float
     weight_decay: float
     label_smoothing: float
-    max_shift: int
-    mirror: bool
+    max_shift: int = 0
+    mirror: bool = False
     precision: str
     small_epochs: int = 0
 
-    def network(self, pixels: Any, n_classes: int) -> Any:
-        """The layers, from pixels in [0, 1] to probabilities, as a keras.Model."""
+    def network(self, inputs: Any, n_classes: int) -> Any:
+        """The layers, from what it reads to probabilities, as a keras.Model."""
         raise NotImplementedError
+
+    def prepare(self, X: Array) -> Array:
+        """Learn from the samples of train what the network reads, and return it."""
+        self.inputs: Inputs = fit_inputs(self.reads, X, type(self).__module__.split(".")[-1])
+        return self.inputs(X)
+
+    def untrained(self, inputs: Array, n_classes: int) -> Any:
+        """The network with its initial weights, for inputs of this shape."""
+        network = self._layers(inputs, inputs.shape[1:], n_classes)
+        network(numbers(inputs[:1]))  # Keras exports what has been called
+        return network
 
     def fit(
         self,
@@ -63,39 +80,50 @@ class Network:
             import keras
 
         keras.utils.set_random_seed(seed)
+        inputs = self.prepare(X)
         one_hot = np.eye(int(y.max()) + 1, dtype=np.float32)
         # What is learnt, and next to it the labels that accuracy is counted by.
         targets = np.hstack([one_hot[y] if soft is None else soft, one_hot[y]])
-        held_out = _batches(X_held_out, np.tile(one_hot[y_held_out], 2), EVALUATION_BATCH)
+        held_out = _batches(
+            self.inputs(X_held_out), np.tile(one_hot[y_held_out], 2), EVALUATION_BATCH
+        )
         flags = cpuinfo.get_cpu_info().get("flags", [])
         precision = supported_precision(self.precision, flags)
         with _computing_in(precision):
-            network = self._compiled(X, len(one_hot))
+            network = self._compiled(inputs, len(one_hot))
         log.info("training %s parameters in %s", f"{network.count_params():,}", precision)
-        curve = self._train(network, X, targets, held_out, np.random.default_rng(seed))
-        self.fitted = self._for_whole_images(network, X, len(one_hot))
+        curve = self._train(network, inputs, targets, held_out, np.random.default_rng(seed))
+        self.fitted = self.untrained(inputs, len(one_hot))  # in float32, for whole images
+        self.fitted.set_weights(network.get_weights())
         self.fitted.compile(loss=self._loss, metrics=[accuracy])
         finished = self.fitted.evaluate(held_out, verbose=0, return_dict=True)
         curve[-1] |= {name: float(finished[name]) for name in ("accuracy", "loss")}
         return curve
 
     def graph(self) -> Any:
-        """The ONNX graph from images to probabilities."""
+        """The ONNX graph from samples to probabilities."""
         from eco.models.onnx.export import export_network
 
-        return export_network(self.fitted)
+        return export_network(self.fitted, self.inputs.graph())
 
     def _train(
-        self, network: Any, X: Array, targets: Array, held_out: Any, random: np.random.Generator
+        self,
+        network: Any,
+        inputs: Array,
+        targets: Array,
+        held_out: Any,
+        random: np.random.Generator,
     ) -> list[dict[str, Any]]:
         start, curve = time.monotonic(), []
         for epoch in range(self.epochs):
-            order = random.permutation(len(X))
-            # All images at once: batch by batch Keras would wait for it.
-            images = augment(X[order], self.max_shift, self.mirror, random)
-            images = _shrink(images) if epoch < self.small_epochs else images
+            order = random.permutation(len(inputs))
+            batch = inputs[order]
+            if isinstance(self.inputs, Pixels):
+                # All images at once: batch by batch Keras would wait for it.
+                batch = augment(batch, self.max_shift, self.mirror, random)
+                batch = _shrink(batch) if epoch < self.small_epochs else batch
             logs = network.fit(
-                _batches(images, targets[order], self.batch_size),
+                _batches(batch, targets[order], self.batch_size),
                 initial_epoch=epoch,
                 epochs=epoch + 1,
                 verbose=0,
@@ -110,16 +138,19 @@ class Network:
             )  # fmt: skip
         return curve
 
-    def _layers(self, shape: tuple[int | None, ...], n_classes: int) -> Any:
+    def _layers(self, inputs: Array, shape: tuple[int | None, ...], n_classes: int) -> Any:
         import keras
 
-        return self.network(keras.Input(shape, name="pixels"), n_classes)
+        dtype = "int32" if inputs.dtype == np.int32 else "float32"
+        return self.network(keras.Input(shape, dtype=dtype, name="inputs"), n_classes)
 
-    def _compiled(self, X: Array, n_classes: int) -> Any:
+    def _compiled(self, inputs: Array, n_classes: int) -> Any:
         import keras
 
-        network = self._layers((None, None) if self.small_epochs else X.shape[1:], n_classes)
-        steps = self.epochs * -(-len(X) // self.batch_size)
+        shape = inputs.shape[1:]
+        any_size = (None, None, *shape[2:])
+        network = self._layers(inputs, any_size if self.small_epochs else shape, n_classes)
+        steps = self.epochs * -(-len(inputs) // self.batch_size)
         schedule = keras.optimizers.schedules.CosineDecay(
             0.0, steps, warmup_target=self.learning_rate, warmup_steps=max(1, steps // 10)
         )
@@ -140,13 +171,6 @@ class Network:
             shares, p, label_smoothing=self.label_smoothing
         )
 
-    def _for_whole_images(self, network: Any, X: Array, n_classes: int) -> Any:
-        """The trained network in float32, for images of one size."""
-        whole = self._layers(X.shape[1:], n_classes)
-        whole.set_weights(network.get_weights())
-        whole(scale(X[:1]))  # Keras exports what has been called
-        return whole
-
 
 def supported_precision(precision: str, flags: Collection[str]) -> str:
     """That precision, or float32 where the processor's flags show no instructions for bfloat16."""
@@ -166,23 +190,29 @@ def _computing_in(precision: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _batches(X: Array, targets: Array, batch_size: int) -> Any:
-    """Scaled images and targets in this order, as a tf.data.Dataset."""
+def numbers(inputs: Array) -> Array:
+    """Inputs as the layers take them: pixels in [0, 1]."""
+    return scale(inputs) if inputs.dtype == np.uint8 else inputs
+
+
+def _batches(inputs: Array, targets: Array, batch_size: int) -> Any:
+    """Inputs, pixels scaled, and targets in this order, as a tf.data.Dataset."""
     import tensorflow as tf
 
-    # Held once, and cut up batch by batch: slices would copy the images one by one.
-    images, labels = tf.constant(X), tf.constant(targets)
+    # Held once, and cut up batch by batch: slices would copy the samples one by one.
+    samples, labels = tf.constant(inputs), tf.constant(targets)
+
+    def taken(index: Any) -> Any:
+        taken = tf.gather(samples, index)
+        is_image = inputs.dtype == np.uint8
+        return tf.cast(taken, tf.float32) / np.float32(255) if is_image else taken
+
     options = tf.data.Options()
     options.autotune.enabled = False  # an epoch would last until the tuning wakes up
     return (
-        tf.data.Dataset.range(len(X))
+        tf.data.Dataset.range(len(inputs))
         .batch(batch_size)
-        .map(
-            lambda index: (
-                tf.cast(tf.gather(images, index), tf.float32) / np.float32(255),
-                tf.gather(labels, index),
-            )
-        )
+        .map(lambda index: (taken(index), tf.gather(labels, index)))
         .prefetch(2)
         .with_options(options)
     )
@@ -208,16 +238,18 @@ def _curve_rows(epoch: int, logs: Mapping[str, list[float]]) -> list[dict[str, A
 
 
 def augment(X: Array, max_shift: int, mirror: bool, random: np.random.Generator) -> Array:
-    """Images, (n_samples, height, width), shifted at random and perhaps mirrored.
+    """Images, (n_samples, height, width, ...), shifted at random and perhaps mirrored.
 
     By up to `max_shift` pixels each way, black pixels coming in; half of them with left and right
     swapped if `mirror`.
     """
-    n_samples, height, width = X.shape
-    margin = ((0, 0), (max_shift, max_shift), (max_shift, max_shift))
+    n_samples, height, width, *channels = X.shape
+    margin = ((0, 0), (max_shift, max_shift), (max_shift, max_shift), *((0, 0) for _ in channels))
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(X, margin), (height, width), (1, 2))
     down, right = random.integers(0, 2 * max_shift + 1, (2, n_samples))
     shifted: Array = windows[np.arange(n_samples), down, right]
+    if channels:  # windows have them first
+        shifted = np.moveaxis(shifted, 1, -1)
     if mirror:
         swapped = random.random(n_samples) < 0.5
         shifted[swapped] = shifted[swapped, :, ::-1]
@@ -225,13 +257,14 @@ def augment(X: Array, max_shift: int, mirror: bool, random: np.random.Generator)
 
 
 def _shrink(X: Array) -> Array:
-    """Images of five sevenths the height and width: half the work for a convolutional network."""
+    """Pixels in [0, 1] of five sevenths the height and width: half the work for convolutions."""
     import tensorflow as tf
 
-    size = [-(-5 * length // 7) for length in X.shape[1:]]
-    parts = np.array_split(X, -(-len(X) // 4000))
-    shrunk = [tf.image.resize(part[..., None], size, "area").numpy()[..., 0] for part in parts]
-    return np.concatenate(shrunk)
+    size = [-(-5 * length // 7) for length in X.shape[1:3]]
+    with_channels = X[..., None] if X.ndim == 3 else X
+    parts = np.array_split(with_channels, -(-len(X) // 4000))
+    shrunk = [tf.image.resize(part, size, "area").numpy() for part in parts]
+    return np.concatenate(shrunk).reshape(len(X), *size, *X.shape[3:]) / np.float32(255)
 
 
 def convolution(x: Any, filters: int, size: int, stride: int = 1) -> Any:
@@ -246,13 +279,14 @@ def space_to_depth(pixels: Any) -> Any:
     """Every 2 x 2 pixels as the channels of one; an odd height or width gets a black edge."""
     from keras import layers
 
-    _, height, width = pixels.shape
+    _, height, width, *channels = pixels.shape
     rows, columns = -(-height // 2), -(-width // 2)
     if height % 2 or width % 2:
-        x = layers.Reshape((height, width, 1))(pixels)
+        x = pixels if channels else layers.Reshape((height, width, 1))(pixels)
         pixels = layers.ZeroPadding2D(((0, height % 2), (0, width % 2)))(x)
-    x = layers.Permute((1, 3, 2, 4))(layers.Reshape((rows, 2, columns, 2))(pixels))
-    return layers.Reshape((rows, columns, 4))(x)
+    x = layers.Reshape((rows, 2, columns, 2, *channels))(pixels)
+    x = layers.Permute((1, 3, 2, 4, 5) if channels else (1, 3, 2, 4))(x)
+    return layers.Reshape((rows, columns, 4 * math.prod(channels)))(x)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Routers: light classifiers from an image, or a probe's probabilities, to the model to run."""
+"""Routers: light classifiers from a sample, or a probe's probabilities, to the model to run."""
 
 import warnings
 from collections.abc import Mapping
@@ -7,14 +7,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from eco.models.features import Features, fit_features
 from eco.models.onnx import export
-from eco.models.sklearn import features
 
 Array = NDArray[Any]
 
 #: Weight penalty and most epochs of routers that score the models, by what they read.
-ALPHA = {"images": 3.0, "probabilities": 0.01}
-EPOCHS = {"images": 60, "probabilities": 200}
+ALPHA = {"samples": 3.0, "probabilities": 0.01}
+EPOCHS = {"samples": 60, "probabilities": 200}
 
 
 class RouterSettings(Protocol):
@@ -37,30 +37,28 @@ def fit(
 ) -> Any:
     """Train one router: on the oracle's labels of two splits, or on who is correct in one.
 
-    ``inputs`` (images, or probabilities of a probe), ``oracle`` and ``correct`` are by split.
+    ``inputs`` (samples, or a probe's probabilities where it is the ``probe_router``), ``oracle``
+    and ``correct`` are by split.
     """
     if router == "router":
         X, labels = (
             np.concatenate([part["calibration"], part["tuning"]]) for part in (inputs, oracle)
         )
         return train(X, labels, settings.C, settings.max_iter, settings.class_weight, seed)
-    return train_scores(
-        inputs["calibration"],
-        correct["calibration"],
-        settings.pixels,
-        settings.hidden_units,
-        seed,
-    )
+    X = inputs["calibration"]
+    features = None if router == "probe_router" else fit_features(X, settings.pixels)
+    return train_scores(X, correct["calibration"], features, settings.hidden_units, seed)
 
 
 def train(X: Array, oracle: Array, C: float, max_iter: int, class_weight: str, seed: int) -> Any:
-    """Train a logistic regression from pixels to oracle labels.
+    """Train a logistic regression from samples to oracle labels.
 
     Parameters
     ----------
-    X : array of shape (n_samples, height, width), uint8
+    X : array of shape (n_samples, ...)
+        Samples of any kind: see `eco.data.kinds`.
     oracle : array of shape (n_samples,)
-        Index of the model that should answer each image.
+        Index of the model that should answer each sample.
     C, max_iter : float, int
         As in `sklearn.linear_model.LogisticRegression`.
     class_weight : {"balanced", "none"}
@@ -70,33 +68,36 @@ def train(X: Array, oracle: Array, C: float, max_iter: int, class_weight: str, s
     Returns
     -------
     onnx.ModelProto
-        A graph from images to ``label``, int64 indices into the pool.
+        A graph from samples to ``label``, int64 indices into the pool.
     """
     from sklearn.linear_model import LogisticRegression
 
     if len(np.unique(oracle)) == 1:
-        return export.constant(int(oracle[0]), X.shape[1:])
+        return export.constant(int(oracle[0]), X.shape[1:], X.dtype.name)
     classifier = LogisticRegression(
         C=C,
         max_iter=max_iter,
         class_weight=None if class_weight == "none" else class_weight,
         random_state=seed,
     )
-    classifier.fit(features(X, "linear"), oracle)
-    return export.export_classifier(classifier, X.shape[1:], output="label")
+    features = fit_features(X)
+    classifier.fit(features(X), oracle)
+    return export.export_classifier(classifier, features, output="label")
 
 
-def train_scores(X: Array, correct: Array, pixels: str, hidden_units: int, seed: int) -> Any:
+def train_scores(
+    X: Array, correct: Array, features: Features | None, hidden_units: int, seed: int
+) -> Any:
     """Train a small network to predict, for each model, whether it will be right.
 
     Parameters
     ----------
-    X : array of shape (n_samples, height, width), uint8, or (n_samples, n_classes), float32
-        Images, or the probabilities that a probe gives them.
+    X : array of shape (n_samples, ...), or (n_samples, n_classes), float32
+        Samples of any kind, or the probabilities that a probe gives them.
     correct : array of shape (n_samples, n_models), bool
         On samples that no model was trained on.
-    pixels : {"linear", "square_root"}
-        How it reads images.
+    features : Features or None
+        How it reads samples; None where it reads probabilities.
     hidden_units : int
         Width of the one hidden layer.
     seed : int
@@ -109,14 +110,14 @@ def train_scores(X: Array, correct: Array, pixels: str, hidden_units: int, seed:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
 
-    reads = "images" if X.ndim == 3 else "probabilities"
+    reads = "probabilities" if features is None else "samples"
     network = MLPClassifier(
         [hidden_units], alpha=ALPHA[reads], max_iter=EPOCHS[reads], random_state=seed
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the epochs are chosen
-        network.fit(features(X, pixels) if reads == "images" else X, correct)
-    return export.export_scores(network, X.shape[1:], pixels)
+        network.fit(X if features is None else features(X), correct)
+    return export.export_scores(network, features)
 
 
 def held_out_accuracy(choices: Array, oracle: Array) -> dict[str, float]:

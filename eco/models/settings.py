@@ -107,20 +107,22 @@ class ModelSettings(Section):
 
 
 class NetworkSettings(ModelSettings):
-    """How a network is trained: AdamW, cosine schedule, shifted and mirrored images."""
+    """How a network is trained: AdamW, cosine schedule; images are shifted and mirrored."""
 
     learns_from_soft_targets: ClassVar[bool] = True
 
-    epochs: Epochs = Field(description="Passes over the training images.")
-    batch_size: Count = Field(description="Images per step.")
+    epochs: Epochs = Field(description="Passes over the training samples.")
+    batch_size: Count = Field(description="Samples per step.")
     learning_rate: Annotated[float, Field(ge=1e-9, le=1)] = Field(
         description="The largest; it rises over the first tenth of the steps and falls to 0 as a "
         "cosine."
     )
     weight_decay: float = Field(ge=0, le=10, description="Of AdamW.")
     label_smoothing: Fraction = Field(description="Share of a label spread over all classes.")
-    max_shift: int = Field(ge=0, le=64, description="Pixels by which images are shifted at random.")
-    mirror: bool = Field(description="Whether images are mirrored at random.")
+    max_shift: int = Field(
+        0, ge=0, le=64, description="Of images: pixels by which they are shifted at random."
+    )
+    mirror: bool = Field(False, description="Of images: whether they are mirrored at random.")
     precision: Literal["float32", "bfloat16"] = Field(
         description="Numbers that training computes with."
     )

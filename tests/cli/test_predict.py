@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from eco.models.features import ImageFeatures
 from eco.models.onnx.export import export_softmax
 from eco.runtime.session import Session
 from eco.strategies.decisions import decide
@@ -256,7 +257,7 @@ def test_a_damaged_or_hostile_model_is_named(settings):
     for content in (healthy[: len(healthy) // 2], b"", b"cos\nsystem\n(S'touch hacked'\ntR."):
         last.write_bytes(content)
         assert f"{last} is not an ONNX model" in refused("predict", "test", "-s", name)
-    graph = export_softmax(np.full((3, 20), np.nan), np.zeros(3), SHAPE, "linear")
+    graph = export_softmax(np.full((3, 20), np.nan), np.zeros(3), ImageFeatures(SHAPE))
     artifacts.MODEL.save(graph, model=settings.pool[-1])
     message = refused("predict", "test", "-s", name)
     assert "must return probabilities" in message and str(last) in message

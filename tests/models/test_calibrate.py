@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from eco.evaluation.calibration import calibration_error
+from eco.models.features import ImageFeatures
 from eco.models.onnx import calibrate
 from eco.models.onnx.export import export_softmax, parse
 from tests.models.conftest import softmax
@@ -40,7 +41,7 @@ def test_a_graph_with_temperature_gives_the_honest_probabilities(samples, identi
 
 def test_of_a_graph_that_ends_in_a_softmax_the_scores_are_multiplied(run):
     W, b = np.random.default_rng(0).standard_normal((3, 4)), np.array([0.5, 0, -0.5])
-    graph = export_softmax(W, b, (2, 2), "linear")
+    graph = export_softmax(W, b, ImageFeatures((2, 2)))
     before = graph.SerializeToString()
     X = np.arange(40, dtype=np.uint8).reshape(10, 2, 2) * 6
     scores = X.reshape(10, 4) / 255 @ W.T + b

@@ -9,7 +9,7 @@ import pytest
 
 from eco.errors import ModelError, ParamsError
 from eco.models.base import make_model, train
-from eco.models.sklearn import features
+from eco.models.features import ImageFeatures
 from tests.conftest import REPOSITORY
 from tests.models.conftest import KINDS, SETTINGS
 
@@ -117,7 +117,7 @@ def test_leaves_hold_the_votes_that_count_and_predict_as_scikit_learn_does(
     assert (weights != 0).all()
     assert len(weights) < 5 * len(set(zip(trees, nodes, strict=True))), "votes of 0 are kept"
     X = digits["test"].X
-    expected = model.fitted.predict_proba(features(X, "whole"))
+    expected = model.fitted.predict_proba(model.features(X))
     assert np.abs(run(graph, X) - expected).max() < 1e-6
 
 
@@ -128,7 +128,7 @@ def test_a_forest_on_edges_predicts_as_scikit_learn_does_for_images_of_any_size(
     model = make_model("random_forest", SETTINGS["random_forest"] | {"pixels": "edges"})
     model.fit(X, y, X, y, 42)
     # Splits lie on values that other images have: a rounding apart, and trees predict otherwise.
-    expected = model.fitted.predict_proba(features(X, "edges"))
+    expected = model.fitted.predict_proba(model.features(X))
     assert np.abs(run(model.graph(), X) - expected).max() < 1e-6
 
 
@@ -138,7 +138,7 @@ def test_edges_are_the_brightness_of_blocks_and_how_much_neighbours_differ():
     brightness = [20, 0, 0, 0, 0, 40]
     # Of 4 x 4 places: two changes of 80 beside the first pixel, one of 160 before the other.
     horizontal, vertical = [10, 10], [10, 10]
-    assert features(X, "edges").tolist() == [[*brightness, *horizontal, *vertical]]
+    assert ImageFeatures((4, 6), "edges")(X).tolist() == [[*brightness, *horizontal, *vertical]]
 
 
 @pytest.mark.parametrize("kind", ["logistic_regression", "decision_tree", "random_forest"])
@@ -146,5 +146,5 @@ def test_of_two_classes_the_graph_predicts_as_scikit_learn_does(kind, digits, ru
     X, y = (part[digits["train"].y < 2] for part in digits["train"])
     model = make_model(kind, SETTINGS[kind])
     model.fit(X, y, X, y, 42)
-    expected = model.fitted.predict_proba(features(X, model.pixels))
+    expected = model.fitted.predict_proba(model.features(X))
     assert np.abs(run(model.graph(), X) - expected).max() < 1e-5

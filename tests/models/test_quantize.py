@@ -5,6 +5,7 @@ from sklearn.datasets import load_digits
 
 from eco.errors import ModelError
 from eco.models.base import train
+from eco.models.features import ImageFeatures
 from eco.models.onnx.export import export_softmax
 from eco.models.onnx.quantize import quantize
 from tests.models.conftest import LEARNING as SHORT
@@ -60,12 +61,21 @@ def test_square_roots_of_pixels_are_computed_in_floats(digits, run):
 
 def test_weights_leave_a_bit_so_that_no_sum_overflows():
     coefficients = np.random.default_rng(0).standard_normal((10, 64))
-    floats = export_softmax(coefficients, np.zeros(10), (8, 8), "linear")
+    floats = export_softmax(coefficients, np.zeros(10), ImageFeatures((8, 8)))
     X = (load_digits().images * 15).astype(np.uint8)
     integers = quantize(floats, X[:200])
     arrays = [onnx.numpy_helper.to_array(w) for w in integers.graph.initializer]
     (weights,) = [a for a in arrays if a.dtype == np.int8 and a.ndim == 2]
     assert 32 < np.abs(weights.astype(int)).max() <= 64
+
+
+def test_images_without_white_pixels_keep_their_biases(run):
+    random = np.random.default_rng(0)
+    coefficients, intercepts = random.standard_normal((4, 64)), np.array([0.0, 9.0, -9.0, 4.0])
+    floats = export_softmax(coefficients, intercepts, ImageFeatures((8, 8)))
+    X = random.integers(0, 100, (500, 8, 8), dtype=np.uint8)
+    before, after = (run(graph, X) for graph in (floats, quantize(floats, X[:200])))
+    assert np.abs(before - after).max() < 0.05
 
 
 def test_a_model_without_scores_at_its_end_is_refused(digits):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from eco.models import routers
+from eco.models.features import fit_features
 
 
 def test_the_router_learns_where_each_model_is_needed(digits, run):
@@ -28,7 +29,9 @@ def test_a_router_with_one_label_to_learn_always_gives_it(digits, run):
 @pytest.mark.parametrize("pixels", ["linear", "square_root"])
 def test_scores_of_images_say_which_models_will_be_right(pixels, digits, run):
     X, y = digits["train"]
-    graph = routers.train_scores(X, np.column_stack([y < 5, y >= 5]), pixels, 16, seed=1)
+    graph = routers.train_scores(
+        X, np.column_stack([y < 5, y >= 5]), fit_features(X, pixels), 16, 1
+    )
     scores = run(graph, digits["test"].X)
     assert scores.min() >= 0 and scores.max() <= 1
     assert (scores.argmax(axis=1) == (digits["test"].y >= 5)).mean() > 0.8
@@ -37,7 +40,7 @@ def test_scores_of_images_say_which_models_will_be_right(pixels, digits, run):
 def test_scores_of_probabilities_say_which_models_will_be_right(run):
     p = np.random.default_rng(0).dirichlet(np.ones(3), 500).astype(np.float32)
     correct = np.column_stack([p.max(axis=1) > 0.6, np.ones(500, bool)])
-    scores = run(routers.train_scores(p, correct, "linear", 16, seed=1), p)
+    scores = run(routers.train_scores(p, correct, None, 16, seed=1), p)
     assert scores.shape == (500, 2)
     assert ((scores[:, 0] > 0.5) == correct[:, 0]).mean() > 0.8
     assert scores[:, 1].mean() > 0.9

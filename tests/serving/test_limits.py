@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from eco.errors import EcoError
+from eco.models.features import ImageFeatures
 from eco.models.onnx.export import export_softmax
 from eco.serving.server import listen
 from eco.workflow import artifacts
@@ -203,7 +204,7 @@ def test_a_fault_of_a_model_is_a_500_and_the_log_names_it(small, tmp_path):
     shutil.copytree(small[0], tmp_path, dirs_exist_ok=True)
     path = artifacts.MODEL.path(model=small[1].cascading.active_models[0])
     weights = np.full((3, SIZE), 3e38, np.float32)
-    graph = export_softmax(weights, np.zeros(3), SHAPE, "linear")
+    graph = export_softmax(weights, np.zeros(3), ImageFeatures(SHAPE))
     (tmp_path / path).write_bytes(graph.SerializeToString())
     with serving(tmp_path) as (client, process):
         for pixel, status in ((0, 200), (255, 500), (0, 200)):
@@ -222,7 +223,7 @@ def test_what_cannot_be_served_is_named(settings):  # noqa: F811
     first = settings.cascading.active_models[0]
     path, healthy = artifacts.MODEL.path(model=first), artifacts.MODEL.load(model=first)
     artifacts.MODEL.save(
-        export_softmax(np.full((3, SIZE), np.nan), np.zeros(3), SHAPE, "linear"), model=first
+        export_softmax(np.full((3, SIZE), np.nan), np.zeros(3), ImageFeatures(SHAPE)), model=first
     )
     assert f"{path} must return probabilities" in refused("serve")
     healthy.graph.input[0].type.tensor_type.shape.dim[1].dim_param = "height"

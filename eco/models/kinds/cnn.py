@@ -45,7 +45,8 @@ class Model(Network):
         import keras
         from keras import layers
 
-        x = keras.ops.expand_dims(pixels, axis=-1)
+        grey = len(pixels.shape) == 3
+        x = keras.ops.expand_dims(pixels, axis=-1) if grey else pixels
         x = layers.MaxPooling2D(2)(layers.ReLU()(convolution(x, self.stem_filters, 3)))
         for filters, stride in zip(self.filters, self.strides, strict=True):
             changes_shape = stride > 1 or filters != x.shape[-1]

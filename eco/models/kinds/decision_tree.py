@@ -18,7 +18,7 @@ class Settings(ModelSettings):
 
 @dataclass(kw_only=True)
 class Model(Classifier):
-    """`sklearn.tree.DecisionTreeClassifier` on pixels as they are."""
+    """`sklearn.tree.DecisionTreeClassifier` on features of any kind of samples."""
 
     max_leaf_nodes: int
     pixels = "whole"

@@ -1,6 +1,6 @@
 """A logistic regression."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -16,17 +16,17 @@ class Settings(ModelSettings):
     C: Positive = Field(description="Inverse strength of the penalty on large weights.")
     max_iter: Count = Field(description="Iterations of the solver at most.")
     pixels: Literal["linear", "square_root"] = Field(
-        description="Whether it reads pixels in [0, 1] or their square roots."
+        "linear", description="Of images: whether it reads pixels in [0, 1] or their square roots."
     )
 
 
 @dataclass(kw_only=True)
 class Model(Classifier):
-    """`sklearn.linear_model.LogisticRegression` on pixels or on their square roots."""
+    """`sklearn.linear_model.LogisticRegression` on features of any kind of samples."""
 
     C: float
     max_iter: int
-    pixels: str = field()
+    pixels: str = "linear"
 
     def estimator(self, seed: int) -> Any:
         """The classifier, not fitted yet."""
@@ -41,4 +41,4 @@ class Model(Classifier):
         W, b = self.fitted.coef_, self.fitted.intercept_
         if len(W) == 1:  # of two classes scikit-learn scores the second, against 0
             W, b = np.vstack([0 * W, W]), np.append(0.0, b)
-        return export_softmax(W, b, self.shape, self.pixels)
+        return export_softmax(W, b, self.features)

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
+from eco.models.inputs import pixels, rows
 from eco.models.keras import Network
 from eco.models.settings import Count, Fraction, NetworkSettings
 
@@ -21,18 +22,19 @@ class Settings(NetworkSettings):
 class Model(Network):
     """Dense layers with batch normalization and dropout."""
 
+    reads: ClassVar = {"images": pixels, "table": rows, "text": rows}
     units: Sequence[int]
     dropout: float
 
-    def network(self, pixels: Any, n_classes: int) -> Any:
-        """The layers, from pixels to probabilities."""
+    def network(self, inputs: Any, n_classes: int) -> Any:
+        """The layers, from pixels or features to probabilities."""
         import keras
         from keras import layers
 
-        x = layers.Flatten()(pixels)
+        x = layers.Flatten()(inputs) if len(inputs.shape) > 2 else inputs
         for units in self.units:
             x = layers.Dense(units, use_bias=False)(x)
             x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
             x = layers.Dropout(self.dropout)(x)
         softmax = layers.Dense(n_classes, activation="softmax", dtype="float32")
-        return keras.Model(pixels, softmax(x))
+        return keras.Model(inputs, softmax(x))

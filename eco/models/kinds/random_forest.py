@@ -1,6 +1,6 @@
 """A random forest."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -22,20 +22,21 @@ class Settings(ModelSettings):
         description="Whether each tree learns from samples drawn with replacement, or from all."
     )
     pixels: Literal["whole", "edges"] = Field(
-        description="`whole`: pixels as they are. `edges`: the brightness of every 2 x 2 pixels, "
-        "and how much neighbours differ in every 4 x 4."
+        "whole",
+        description="Of images: `whole`: pixels as they are. `edges`: the brightness of every "
+        "2 x 2 pixels, and how much neighbours differ in every 4 x 4.",
     )
 
 
 @dataclass(kw_only=True)
 class Model(Classifier):
-    """`sklearn.ensemble.RandomForestClassifier` on pixels as they are or on edges."""
+    """`sklearn.ensemble.RandomForestClassifier` on features of any kind of samples."""
 
     n_estimators: int
     min_samples_leaf: int
     max_features: float
     bootstrap: bool
-    pixels: str = field()
+    pixels: str = "whole"
 
     def estimator(self, seed: int) -> Any:
         """The classifier, not fitted yet."""

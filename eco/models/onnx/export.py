@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eco.errors import extra
-from eco.models.sklearn import BRIGHTNESS_BLOCK, EDGE_BLOCK
+from eco.models.features import Features
 
 with extra("onnx"):
     import onnx
@@ -18,35 +18,30 @@ OPSET = 15
 IR_VERSION = 8
 
 
-def export_classifier(
-    classifier: Any, shape: tuple[int, ...], output: str, pixels: str = "linear"
-) -> onnx.ModelProto:
-    """A fitted scikit-learn classifier as a graph that takes uint8 images.
+def export_classifier(classifier: Any, features: Features, output: str) -> onnx.ModelProto:
+    """A fitted scikit-learn classifier as a graph that takes samples as they are.
 
     Parameters
     ----------
     classifier : estimator
-        Fitted on features of images.
-    shape : tuple of int
-        Height and width of an image.
+        Fitted on rows of features.
+    features : Features
+        What makes these rows.
     output : {"probabilities", "label"}
         What the graph gives.
-    pixels : {"linear", "square_root", "whole", "edges"}
-        The features: see `eco.models.sklearn.features`.
     """
     with extra("train"):
         from skl2onnx import to_onnx
         from skl2onnx.common.data_types import FloatTensorType
 
-    n_features = classifier.n_features_in_
     graph = to_onnx(
         classifier,
-        initial_types=[("features", FloatTensorType([None, n_features]))],
+        initial_types=[("features", FloatTensorType([None, features.n_features]))],
         options={"zipmap": False},
         target_opset={"": OPSET, "ai.onnx.ml": 2},
     )
     _drop_zero_votes(graph)
-    return _from_images(graph, shape, (n_features,), output, output, pixels)
+    return _behind(features.graph(), graph, output, output)
 
 
 #: What a node of trees says of its leaves' votes: one entry for each leaf and class.
@@ -70,22 +65,73 @@ def _drop_zero_votes(graph: onnx.ModelProto) -> None:
             votes.extend(kept)
 
 
-def export_softmax(
-    coefficients: Array, intercepts: Array, shape: tuple[int, ...], pixels: str
+def export_boosting(
+    trees: Sequence[tuple[int, Array]], base: Sequence[float], features: Features
 ) -> onnx.ModelProto:
-    """A linear model whose probabilities are the softmax of its scores, from uint8 images.
+    """Boosted trees as a graph whose probabilities are the softmax of their sums.
 
     Parameters
     ----------
-    coefficients : array of shape (n_classes, n_pixels)
-    intercepts : array of shape (n_classes,)
-    shape : tuple of int
-        Height and width of an image.
-    pixels : {"linear", "square_root"}
+    trees : sequence of (int, array)
+        The class whose score each adds to, and its nodes as
+        `sklearn.ensemble.HistGradientBoostingClassifier` keeps them.
+    base : sequence of float
+        Score of each class before any tree.
+    features : Features
+        What makes rows of features from samples.
     """
-    n_classes, n_pixels = coefficients.shape
+    sizes = [len(nodes) for _, nodes in trees]
+    nodes = np.concatenate([nodes for _, nodes in trees])
+    tree_ids = np.repeat(np.arange(len(trees)), sizes)
+    node_ids = np.concatenate([np.arange(size) for size in sizes])
+    leaf = nodes["is_leaf"] == 1
+    lists: dict[str, Array] = {
+        "nodes_treeids": tree_ids, "nodes_nodeids": node_ids,
+        "nodes_modes": np.where(leaf, "LEAF", "BRANCH_LEQ"),
+        "nodes_featureids": np.where(leaf, 0, nodes["feature_idx"]),
+        "nodes_values": _rounded_down(np.where(leaf, 0, nodes["num_threshold"])),
+        "nodes_truenodeids": np.where(leaf, 0, nodes["left"].astype(np.int64)),
+        "nodes_falsenodeids": np.where(leaf, 0, nodes["right"].astype(np.int64)),
+        "target_treeids": tree_ids[leaf], "target_nodeids": node_ids[leaf],
+        "target_ids": np.repeat([label for label, _ in trees], sizes)[leaf],
+        "target_weights": nodes["value"][leaf],
+    }  # fmt: skip
+    node = onnx.helper.make_node(
+        "TreeEnsembleRegressor", ["features"], ["probabilities"], domain="ai.onnx.ml",
+        n_targets=len(base), base_values=list(base), post_transform="SOFTMAX",
+        **{name: values.tolist() for name, values in lists.items()},
+    )  # fmt: skip
+    rows, probabilities = (
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", size])
+        for name, size in (("features", features.n_features), ("probabilities", len(base)))
+    )
+    graph = onnx.helper.make_graph([node], "trees", [rows], [probabilities])
+    versions = {"": OPSET, "ai.onnx.ml": 2}
+    opsets = [onnx.helper.make_opsetid(*version) for version in versions.items()]
+    model = onnx.helper.make_model(graph, opset_imports=opsets)
+    return _behind(features.graph(), model, "probabilities", "probabilities")
+
+
+def _rounded_down(thresholds: Array) -> Array:
+    """The largest float32 numbers that aren't above: the same float32 numbers are at or below."""
+    nearest = thresholds.astype(np.float32)
+    lower = np.nextafter(nearest, np.float32(-np.inf))
+    return np.where(nearest > thresholds, lower, nearest)
+
+
+def export_softmax(coefficients: Array, intercepts: Array, features: Features) -> onnx.ModelProto:
+    """A linear model whose probabilities are the softmax of its scores.
+
+    Parameters
+    ----------
+    coefficients : array of shape (n_classes, n_features)
+    intercepts : array of shape (n_classes,)
+    features : Features
+        What makes rows of features from samples.
+    """
+    n_classes, n_features = coefficients.shape
     graph = parse(
-        f"""linear (float[n, {n_pixels}] features, float[{n_pixels}, {n_classes}] W,
+        f"""linear (float[n, {n_features}] features, float[{n_features}, {n_classes}] W,
             float[{n_classes}] b) => (float[n, {n_classes}] probabilities)
         {{
             scores = Gemm(features, W, b)
@@ -93,19 +139,18 @@ def export_softmax(
         }}""",
         {"W": coefficients.T.astype(np.float32), "b": intercepts.astype(np.float32)},
     )
-    return _from_images(graph, shape, (n_pixels,), "probabilities", "probabilities", pixels)
+    return _behind(features.graph(), graph, "probabilities", "probabilities")
 
 
-def export_scores(classifier: Any, shape: tuple[int, ...], pixels: str) -> onnx.ModelProto:
+def export_scores(classifier: Any, features: Features | None = None) -> onnx.ModelProto:
     """A fitted multi-label classifier as a graph that gives a score in [0, 1] for each label.
 
     Parameters
     ----------
     classifier : sklearn.neural_network.MLPClassifier
-        Fitted on label indicators, and on features of images or on probabilities.
-    shape : tuple of int
-        Height and width of an image; or the number of classes, where it reads probabilities.
-    pixels : {"linear", "square_root"}
+        Fitted on label indicators, and on rows of features or on probabilities.
+    features : Features, optional
+        What makes rows of features from samples. Without it the graph reads probabilities.
     """
     layers = list(zip(classifier.coefs_, classifier.intercepts_, strict=True))
     n_inputs, n_outputs = len(layers[0][0]), len(layers[-1][1])
@@ -122,18 +167,20 @@ def export_scores(classifier: Any, shape: tuple[int, ...], pixels: str) -> onnx.
         {{ {chr(10).join(steps)} }}""",
         weights,
     )
-    if len(shape) == 1:
+    if features is None:
         return canonical(graph, "scores")
-    return _from_images(graph, shape, (n_inputs,), "scores", "scores", pixels)
+    return _behind(features.graph(), graph, "scores", "scores")
 
 
-def export_network(network: Any) -> onnx.ModelProto:
-    """A trained Keras network as a graph that takes uint8 images.
+def export_network(network: Any, front: onnx.ModelProto) -> onnx.ModelProto:
+    """A trained Keras network behind a graph of what it reads.
 
     Parameters
     ----------
     network : keras.Model
-        From pixels in [0, 1], (n, height, width), to probabilities.
+        To probabilities.
+    front : onnx.ModelProto
+        From samples to what the network reads, ``features``.
     """
     import tempfile
     import warnings
@@ -144,14 +191,17 @@ def export_network(network: Any) -> onnx.ModelProto:
         path = Path(folder) / "network.onnx"
         network.export(path, format="onnx", verbose=False, opset_version=OPSET)
         graph = onnx.load(path)
-    shape = tuple(network.input_shape[1:])
-    return _from_images(graph, shape, shape, graph.graph.output[0].name, "probabilities")
+    return _behind(front, graph, graph.graph.output[0].name, "probabilities")
 
 
-def constant(label: int, shape: tuple[int, ...]) -> onnx.ModelProto:
-    """A graph that gives every image the same label."""
-    height, width = shape
-    graph = parse(f"""constant (uint8[n, {height}, {width}] X) => (int64[n] label)
+#: What NumPy's types of samples are called in ONNX's text form.
+TYPES = {"uint8": "uint8", "float32": "float", "int32": "int32"}
+
+
+def constant(label: int, shape: tuple[int, ...], dtype: str = "uint8") -> onnx.ModelProto:
+    """A graph that gives every sample, of this shape and type, the same label."""
+    sizes = ", ".join(map(str, shape))
+    graph = parse(f"""constant ({TYPES[dtype]}[n, {sizes}] X) => (int64[n] label)
         {{
             sizes = Shape(X)
             first = Constant<value = int64[1] {{0}}>()
@@ -185,81 +235,18 @@ def parse(
     return graph
 
 
-def _from_images(
-    graph: onnx.ModelProto,
-    shape: tuple[int, ...],
-    n_features: tuple[int, ...],
-    output: str,
-    name: str,
-    pixels: str = "linear",
+def _behind(
+    front: onnx.ModelProto, graph: onnx.ModelProto, output: str, name: str
 ) -> onnx.ModelProto:
-    """A graph of features (n, *n_features) behind what computes them from uint8 images."""
-    build = _edge_features if pixels == "edges" else _pixel_features
+    """A graph that reads the features which another one, in front of it, makes from samples."""
     graph.ir_version = IR_VERSION
     merged = onnx.compose.merge_models(
-        build(shape, n_features, pixels),
+        front,
         onnx.compose.add_prefix(graph, "model_"),
         io_map=[("features", f"model_{graph.graph.input[0].name}")],
         outputs=[f"model_{output}"],
     )
     return canonical(merged, name)
-
-
-def _pixel_features(
-    shape: tuple[int, ...], n_features: tuple[int, ...], pixels: str
-) -> onnx.ModelProto:
-    height, width = shape
-    sizes = ", ".join(map(str, n_features))
-    return parse(f"""front (uint8[n, {height}, {width}] X) => (float[n, {sizes}] features)
-        {{
-            numbers = Cast<to = 1>(X)
-            white = Constant<value = float {{255.0}}>()
-            scaled = {"Identity(numbers)" if pixels == "whole" else "Div(numbers, white)"}
-            bright = {"Sqrt" if pixels == "square_root" else "Identity"}(scaled)
-            shape = Constant<value = int64[{len(n_features) + 1}] {{0, {sizes}}}>()
-            features = Reshape(bright, shape)
-        }}""")
-
-
-def _edge_features(shape: tuple[int, ...], n_features: tuple[int, ...], _: str) -> onnx.ModelProto:
-    height, width = shape
-    steps, rows = [_block_means("bright", "image", shape, BRIGHTNESS_BLOCK)], ["bright_rows"]
-    for name, size, left in (
-        ("width", width, (height, width - 1)),
-        ("height", height, (height - 1, width)),
-    ):
-        if size == 1:  # no neighbours
-            continue
-        steps.append(f"""
-            {name}_next = Slice(image, one, {name}_end, {name}_axis)
-            {name}_this = Slice(image, zero, minus_one, {name}_axis)
-            {name}_change = Sub({name}_next, {name}_this)
-            {name}_size = Abs({name}_change)
-            {_block_means(name, f"{name}_size", left, EDGE_BLOCK)}""")
-        rows.append(f"{name}_rows")
-    constants = {
-        "zero": [0], "one": [1], "minus_one": [-1], "as_image": [0, 1, height, width],
-        "height_axis": [2], "height_end": [height], "width_axis": [3], "width_end": [width],
-    }  # fmt: skip
-    declared = "".join(f", int64[{len(value)}] {name}" for name, value in constants.items())
-    return parse(
-        f"""front (uint8[n, {height}, {width}] X{declared}) => (float[n, {n_features[0]}] features)
-        {{
-            numbers = Cast<to = 1>(X)
-            image = Reshape(numbers, as_image)
-            {"".join(steps)}
-            features = Concat<axis = 1>({", ".join(rows)})
-        }}""",
-        constants,
-    )
-
-
-def _block_means(name: str, image: str, shape: tuple[int, ...], side: int) -> str:
-    below, right = (-size % side for size in shape)
-    return f"""
-            {name}_means = AveragePool<kernel_shape = [{side}, {side}], strides = [{side}, {side}],
-                pads = [0, 0, {below}, {right}], count_include_pad = 1>({image})
-            {name}_rows = Flatten<axis = 1>({name}_means)"""
 
 
 def canonical(graph: onnx.ModelProto, output: str) -> onnx.ModelProto:
