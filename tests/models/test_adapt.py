@@ -501,6 +501,30 @@ class TestForms:
         assert run(graph, TABLE) == pytest.approx(answers(file, {"x": TABLE})[0], abs=1e-6)
         assert [one.name for one in graph.graph.input] == ["X"]
 
+    def test_outputs_that_are_left_out(self, model, run):
+        """As recurrent layers have them, of which only the last state is used."""
+        file = parse(
+            """own (float[n, 4] x, int64[1] axis, float[1, 12, 4] A, float[1, 12, 3] B,
+                float[1, 12, 3] R) => (float[n, 3] z)
+            {
+                a = Unsqueeze(x, axis)
+                s0, b = LSTM<hidden_size = 3>(a, A, R)
+                s1, c = LSTM<hidden_size = 3>(b, B, R)
+                z = Squeeze(c, axis)
+            }""",
+            {
+                "axis": np.array([0]), "A": np.float32(RANDOM.normal(size=(1, 12, 4))),
+                "B": np.float32(RANDOM.normal(size=(1, 12, 3))),
+                "R": np.float32(RANDOM.normal(size=(1, 12, 3))),
+            },
+        )  # fmt: skip
+        for node in file.graph.node:
+            if node.op_type == "LSTM":
+                node.output[0] = ""
+                node.output.append("")
+        graph, _ = model(file, TABLE, Y, "logits")
+        assert run(graph, TABLE) == pytest.approx(softmax(answers(file, {"x": TABLE})[0]), abs=1e-6)
+
     def test_the_same_file_gives_the_same_bytes(self, model):
         file = parse(SOFTMAX, COLUMNS)
         (one, _), (again, _) = model(file, TABLE, Y), model(file, TABLE, Y)
