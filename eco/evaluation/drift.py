@@ -14,6 +14,8 @@ from eco.strategies.outcomes import Array
 WEIGHT = 0.7
 #: Reference samples that the expected shares of a stream are worth: the more, the smaller shifts.
 CONCENTRATIONS = (0, 300, 3000)
+#: Starts that a monitor keeps at most, so that neither its memory nor a look grows with the stream.
+MAX_STARTS = 256
 #: Bets as shares of the largest that can't lose everything.
 BETS = np.append(0.99, 0.5 ** np.arange(1, 10))
 
@@ -73,7 +75,9 @@ class ShareMonitor:
     reference must not have chosen the strategy.
 
     The e-value is a weighted mean of those of the samples since several starts. Else a shift after
-    many good samples would take as many bad ones to be found. Weights are 1/2, 1/6, 1/12, ...
+    many good samples would take as many bad ones to be found. Weights are 1/2, 1/6, 1/12, ... Where
+    there are too many starts, the one that says least counts as zero from then on, which can only
+    lower the mean.
 
     Parameters
     ----------
@@ -106,34 +110,43 @@ class ShareMonitor:
             raise DataError("the reference must hold a sample at least")
         self.alpha, self.restart = alpha, restart
         self.alarm_at: int | None = None
-        self._since_start = np.zeros((1, *self.reference.shape), np.int64)
+        #: Samples of the stream so far, by the model that answered them.
+        self.counts = np.zeros_like(self.reference)
+        #: Samples since each start that is kept, and the number of the start, from 1 on.
+        self._since_start, self._numbers = self.counts[None].copy(), np.ones(1)
+        self._n_starts = 1
         self._log_e, self._largest = self._mean(), 0.0
 
     def update(self, counts: Array) -> None:
         """Add samples, by the model that answered them, (n_exits,); their order doesn't matter."""
         added = _checked(counts, self.reference.shape)
-        if self.n_samples >= self.restart * len(self._since_start):
-            self._since_start = np.vstack([self._since_start, np.zeros_like(added)])
+        if self.n_samples >= self.restart * self._n_starts:
+            self._start()
+        self.counts += added
         self._since_start += added
         self._log_e = self._mean()
         self._largest = max(self._largest, self._log_e)
         if self.alarm_at is None and self._log_e >= -np.log(self.alpha):
             self.alarm_at = self.n_samples
 
+    def _start(self) -> None:
+        """Begin another start; of too many the one of least evidence goes, the newest apart."""
+        self._n_starts += 1
+        self._since_start = np.vstack([self._since_start, np.zeros_like(self.counts)])
+        self._numbers = np.append(self._numbers, self._n_starts)
+        if len(self._numbers) > MAX_STARTS:
+            log_e = log_e_value(self.reference, self._since_start[: MAX_STARTS // 2])
+            least = int(np.argmin(log_e + np.log(_weights(self._numbers[: MAX_STARTS // 2]))))
+            self._since_start = np.delete(self._since_start, least, axis=0)
+            self._numbers = np.delete(self._numbers, least)
+
     def _mean(self) -> float:
         """Logarithm of the weighted mean; starts to come have no samples yet."""
         from scipy.special import logsumexp
 
         starts = np.vstack([self._since_start, np.zeros_like(self.reference)])
-        numbers = np.arange(1.0, len(starts) + 1)
-        weights = 1 / (numbers * (numbers + 1))
-        weights[-1] = 1 / numbers[-1]  # of all to come
+        weights = np.append(_weights(self._numbers), 1 / (self._n_starts + 1))
         return float(logsumexp(log_e_value(self.reference, starts), b=weights))
-
-    @property
-    def counts(self) -> Array:
-        """Samples of the stream so far, by the model that answered them."""
-        return self._since_start[0]
 
     @property
     def n_samples(self) -> int:
@@ -154,6 +167,11 @@ class ShareMonitor:
     def alarm(self) -> bool:
         """Whether there has been an alarm; later samples don't take it back."""
         return self.alarm_at is not None
+
+
+def _weights(numbers: Array) -> Array:
+    """Weights of starts by their numbers, from 1 on: of all together they add up to 1."""
+    return np.asarray(1 / (numbers * (numbers + 1)))
 
 
 def _checked(counts: Array, shape: tuple[int, ...]) -> Array:
