@@ -68,7 +68,8 @@ def serve(
     if on_drift is not None:
         policy, strategies = drift_policy(settings, name, strategy, on_drift, alpha)
     if limit is not None:
-        check_covers(intensity, time.time(), 1)
+        now = time.time()
+        check_covers(intensity, now, now)
         policy, strategies = budget_policy(settings, name, strategy, limit, intensity)
     served = load_served(settings, name, strategy, strategies)
     wait_s = None if batch_wait_ms is None else batch_wait_ms / 1000

@@ -69,6 +69,8 @@ class Metrics:
             "eco_request_seconds", "Seconds from a request's headers to its answer.", ["route"],
             buckets=BUCKETS, registry=registry,
         )  # fmt: skip
+        #: By route and status: to look labels up takes longer than to count.
+        self._counted: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._images = Counter("eco_images", "Images answered.", registry=registry)
         answers = Counter("eco_answers", "Images by model.", ["model"], registry=registry)
         self._answers = [answers.labels(model) for model in served.models]
@@ -80,8 +82,11 @@ class Metrics:
 
     def count_request(self, route: str, status: int, seconds: float) -> None:
         """Add a request that is over."""
-        self._requests.labels(route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        if (counted := self._counted.get((route, status))) is None:
+            counted = self._requests.labels(route, str(status)), self._seconds.labels(route)
+            self._counted[route, status] = counted
+        counted[0].inc()
+        counted[1].observe(seconds)
 
     def count_answers(self, answered_by: Array, joules: float) -> None:
         """Add images: (n,) indices of the models that answered, and J of all together."""
