@@ -14,8 +14,6 @@ from eco.strategies.outcomes import Array
 WEIGHT = 0.7
 #: Reference samples that the expected shares of a stream are worth: the more, the smaller shifts.
 CONCENTRATIONS = (0, 300, 3000)
-#: Starts that a monitor keeps at most, so that neither its memory nor a look grows with the stream.
-MAX_STARTS = 256
 #: Bets as shares of the largest that can't lose everything.
 BETS = np.append(0.99, 0.5 ** np.arange(1, 10))
 
@@ -87,6 +85,8 @@ class ShareMonitor:
         In (0, 1).
     restart : float
         After so many samples the first batch that follows is another start; infinite for one start.
+    max_starts : int
+        So many are kept at most, lest memory and the time of a look grow with the stream.
 
     Attributes
     ----------
@@ -104,11 +104,17 @@ class ShareMonitor:
     (True, 200)
     """
 
-    def __init__(self, reference: Array, alpha: float = 0.001, restart: float = 2000) -> None:
+    def __init__(
+        self,
+        reference: Array,
+        alpha: float = 0.001,
+        restart: float = 2000,
+        max_starts: int = 256,
+    ) -> None:
         self.reference = _checked(reference, np.shape(reference))
         if not self.reference.sum():
             raise DataError("the reference must hold a sample at least")
-        self.alpha, self.restart = alpha, restart
+        self.alpha, self.restart, self._max_starts = alpha, restart, max_starts
         self.alarm_at: int | None = None
         #: Samples of the stream so far, by the model that answered them.
         self.counts = np.zeros_like(self.reference)
@@ -130,13 +136,14 @@ class ShareMonitor:
             self.alarm_at = self.n_samples
 
     def _start(self) -> None:
-        """Begin another start; of too many the one of least evidence goes, the newest apart."""
+        """Begin another start; of too many, the one of least evidence in the older half goes."""
         self._n_starts += 1
         self._since_start = np.vstack([self._since_start, np.zeros_like(self.counts)])
         self._numbers = np.append(self._numbers, self._n_starts)
-        if len(self._numbers) > MAX_STARTS:
-            log_e = log_e_value(self.reference, self._since_start[: MAX_STARTS // 2])
-            least = int(np.argmin(log_e + np.log(_weights(self._numbers[: MAX_STARTS // 2]))))
+        if len(self._numbers) > self._max_starts:
+            older = slice(-(-self._max_starts // 2))  # the newer half can't have evidence yet
+            log_e = log_e_value(self.reference, self._since_start[older])
+            least = int(np.argmin(log_e + np.log(_weights(self._numbers[older]))))
             self._since_start = np.delete(self._since_start, least, axis=0)
             self._numbers = np.delete(self._numbers, least)
 
