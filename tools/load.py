@@ -48,8 +48,8 @@ def make_requests(strategy: str, images: int) -> list[tuple[bytes, bytes]]:
     settings = params.load()
     runner = Runner(settings, find_strategy(settings, strategy))
     X, _ = artifacts.SAMPLE.load(dataset=settings.data.name)
-    if images > len(X):
-        raise EcoError(f"--images must be {len(X)} at most, as many as are in git; got {images}")
+    if not 1 <= images <= len(X):
+        raise EcoError(f"--images must be from 1 to {len(X)}, as many as are in git; got {images}")
     pairs = []
     for start in range(0, len(X) - images + 1, images):
         body = X[start : start + images]
