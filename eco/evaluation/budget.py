@@ -29,9 +29,9 @@ class Budget:
     forecast of the load. The rate is so much below the limit that a full bucket and what flows into
     it within an hour are the limit together.
 
-    So any 60 minutes spend the limit at most, and the last request more, where the cheapest setting
-    alone would never empty the bucket. Where it would, it answers nevertheless: `debt` is what has
-    been spent too much, and is made up for, an hour of the limit at most.
+    So any 60 minutes spend the limit at most, and the requests in flight more, where the cheapest
+    setting alone would never empty the bucket. Where it would, it answers nevertheless: `debt` is
+    what has been spent too much, and is made up for, an hour of the limit at most.
 
     Parameters
     ----------
