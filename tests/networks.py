@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from eco.models.base import make_model
-from eco.models.features import scale
+from eco.models.keras import numbers
 
 
 def learnt_at_its_end(kind, settings, X, y, seed):
@@ -13,10 +13,10 @@ def learnt_at_its_end(kind, settings, X, y, seed):
 
     keras.utils.set_random_seed(seed)
     model = make_model(kind, settings)
-    model.fitted = model.network(keras.Input(X.shape[1:], name="pixels"), int(y.max()) + 1)
+    inputs = model.prepare(X)
+    model.fitted = model.untrained(inputs, int(y.max()) + 1)
     last = model.fitted.layers[-1]
-    model.fitted(scale(X[:1]))  # Keras exports what has been called
-    features = np.asarray(keras.Model(model.fitted.input, last.input)(scale(X)))
+    features = np.asarray(keras.Model(model.fitted.input, last.input)(numbers(inputs)))
     mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-3
     end = LogisticRegression(max_iter=300).fit((features - mean) / spread, y)
     weights = end.coef_ / spread

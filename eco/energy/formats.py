@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eco.data.kinds import kind_of
+from eco.errors import ModelError
 from eco.models.base import Model, make_model
 from eco.models.features import scale
 from eco.models.keras import Network
@@ -59,7 +61,13 @@ def stand_in(kind: str, settings: Mapping[str, Any], X: Array, y: Array, seed: i
 
     The joules of a network don't depend on its weights, so it keeps the initial ones. Anything
     else is fitted: what a tree costs is the depth that it grew to.
+
+    Raises
+    ------
+    ModelError
+        If the samples aren't images.
     """
+    _check_images(X)
     model = make_model(kind, settings)
     if not isinstance(model, Network):
         model.fit(X, y, X[:CHUNK], y[:CHUNK], seed)
@@ -67,9 +75,17 @@ def stand_in(kind: str, settings: Mapping[str, Any], X: Array, y: Array, seed: i
     import keras
 
     keras.utils.set_random_seed(seed)
-    model.fitted = model.network(keras.Input(X.shape[1:], name="pixels"), int(y.max()) + 1)
-    model.fitted(scale(X[:1]))  # Keras exports what has been called
+    model.fitted = model.untrained(model.prepare(X), int(y.max()) + 1)
     return model
+
+
+def _check_images(X: Array) -> None:
+    if kind_of(X) != "images":
+        raise ModelError(
+            "Formats are compared for images only; this data set holds "
+            f"{kind_of(X) or X.dtype.name}",
+            "`make repro` leaves this stage out.",
+        )
 
 
 def available_formats(model: Model, X: Array, threads: int, folder: Path) -> dict[str, Load]:
@@ -78,7 +94,13 @@ def available_formats(model: Model, X: Array, threads: int, folder: Path) -> dic
     A kind that is neither a `Classifier` nor a `Network` has its ONNX graph only, written to
     ``folder``; a graph that can't be quantized, such as a tree's, has no 8-bit form. The images
     ``X`` set the ranges of 8-bit activations.
+
+    Raises
+    ------
+    ModelError
+        If the samples aren't images.
     """
+    _check_images(X)
     formats: dict[str, Load] = {}
     if isinstance(model, Classifier):
         formats[SKLEARN] = partial(_load_sklearn, model, threads)

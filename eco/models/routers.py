@@ -7,14 +7,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from eco.data.kinds import kind_of
 from eco.models.features import Features, fit_features
 from eco.models.onnx import export
 
 Array = NDArray[Any]
 
 #: Weight penalty and most epochs of routers that score the models, by what they read.
-ALPHA = {"samples": 3.0, "probabilities": 0.01}
-EPOCHS = {"samples": 60, "probabilities": 200}
+ALPHA = {"images": 3.0, "table": 1.0, "text": 0.3, "probabilities": 0.01}
+EPOCHS = {"images": 60, "table": 200, "text": 60, "probabilities": 200}
 
 
 class RouterSettings(Protocol):
@@ -110,7 +111,7 @@ def train_scores(
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
 
-    reads = "probabilities" if features is None else "samples"
+    reads = "probabilities" if features is None else str(kind_of(X))
     network = MLPClassifier(
         [hidden_units], alpha=ALPHA[reads], max_iter=EPOCHS[reads], random_state=seed
     )

@@ -10,6 +10,7 @@ from eco.energy import formats
 from eco.energy.format_comparison import choose_formats, format_workloads
 from eco.energy.measurement import Measurement, Measurements
 from eco.energy.protocol import measure
+from eco.errors import ModelError
 from eco.models.features import scale
 from tests.conftest import REPOSITORY
 from tests.energy.fake_meter import FakeMeter
@@ -278,3 +279,11 @@ def test_threads_are_limited_before_tensorflow_computes_and_refused_after():
         [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
     ).stdout
     assert "process of its own" in output
+
+
+@pytest.mark.parametrize("X", [np.zeros((9, 4), np.float32), np.zeros((9, 4), np.int32)])
+def test_formats_of_tables_and_texts_are_not_compared(X, tmp_path):
+    with pytest.raises(ModelError, match=r"for images only; this data set holds t.*make repro"):
+        formats.stand_in("decision_tree", SETTINGS["decision_tree"], X, np.arange(9) % 3, SEED)
+    with pytest.raises(ModelError, match="for images only"):
+        formats.available_formats(None, X, 1, tmp_path)

@@ -1,4 +1,5 @@
 import logging
+import math
 
 import numpy as np
 import pytest
@@ -91,18 +92,20 @@ def test_batches_are_not_tuned_by_tensorflow(recorded):
     assert tuned == [False] * len(tuned), "epochs last until the tuning wakes up"
 
 
-@pytest.mark.parametrize("shape", [(8, 8), (7, 9), (1, 5)])
+@pytest.mark.parametrize("shape", [(8, 8), (7, 9), (1, 5), (8, 8, 3), (7, 9, 3)])
 def test_space_to_depth_keeps_every_pixel_and_each_once(shape):
     import keras
 
     pixels = keras.Input(shape)
     X = np.arange(1, np.prod(shape) + 1, dtype=np.float32).reshape(1, *shape)
     folded = np.asarray(keras.Model(pixels, networks.space_to_depth(pixels))(X))
-    height, width = shape
-    assert folded.shape == (1, -(-height // 2), -(-width // 2), 4)
+    height, width, *channels = shape
+    n_channels = math.prod(channels)
+    assert folded.shape == (1, -(-height // 2), -(-width // 2), 4 * n_channels)
     assert sorted(folded[folded > 0]) == sorted(X.ravel()), "a pixel is lost or there twice"
-    below, right = X[0, 1 % height, 0] if height > 1 else 0, X[0, 0, 1]
-    assert folded[0, 0, 0, :3].tolist() == [X[0, 0, 0], right, below]
+    below, right = X[0, 1 % height, 0] if height > 1 else 0 * X[0, 0, 0], X[0, 0, 1]
+    first = np.concatenate([np.ravel(pixel) for pixel in (X[0, 0, 0], right, below)])
+    assert folded[0, 0, 0, : 3 * n_channels].tolist() == first.tolist()
 
 
 def test_shifts_move_an_image_and_keep_its_ink_inside_the_margin():
@@ -121,3 +124,14 @@ def test_a_mirror_swaps_left_and_right_half_of_the_time():
     mirrored = networks.augment(X, 0, mirror=True, random=np.random.default_rng(0))
     assert 400 < (mirrored[:, 1, 3] == 9).sum() < 600
     assert ((mirrored[:, 1, 3] == 9) ^ (mirrored[:, 1, 0] == 9)).all()
+
+
+def test_colours_of_a_pixel_stay_together_when_images_are_shifted_and_mirrored():
+    X = np.zeros((300, 8, 6, 3), np.uint8)
+    X[:, 3, 1] = [10, 20, 30]
+    moved = networks.augment(X, 1, mirror=True, random=np.random.default_rng(0))
+    assert moved.shape == X.shape
+    samples, rows, columns, _ = (part.reshape(-1, 3)[:, 0] for part in np.nonzero(moved))
+    assert samples.tolist() == list(range(300))
+    assert (moved[samples, rows, columns] == [10, 20, 30]).all()
+    assert (set(rows), set(columns)) == ({2, 3, 4}, {0, 1, 2, 3, 4, 5})

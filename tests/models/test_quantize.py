@@ -70,12 +70,20 @@ def test_weights_leave_a_bit_so_that_no_sum_overflows():
     assert 32 < np.abs(weights.astype(int)).max() <= 64
 
 
+def test_images_without_white_pixels_keep_their_biases(run):
+    random = np.random.default_rng(0)
+    coefficients, intercepts = random.standard_normal((4, 64)), np.array([0.0, 9.0, -9.0, 4.0])
+    floats = export_softmax(coefficients, intercepts, ImageFeatures((8, 8)))
+    X = random.integers(0, 100, (500, 8, 8), dtype=np.uint8)
+    before, after = (run(graph, X) for graph in (floats, quantize(floats, X[:200])))
+    assert np.abs(before - after).max() < 0.05
+
+
 @pytest.mark.parametrize(
     ("kind", "end"),
     [("decision_tree", "TreeEnsembleClassifier"), ("gradient_boosting", "Softmax")],
 )
 def test_a_model_without_products_at_its_end_is_refused(kind, end, digits):
-    small = SETTINGS_OF_ALL[kind] | ({"max_iter": 1} if kind == "gradient_boosting" else {})
-    floats, _ = train(kind, small, *digits["train"], *digits["tuning"], 1)
+    floats, _ = train(kind, SETTINGS_OF_ALL[kind], *digits["tuning"], *digits["tuning"], 1)
     with pytest.raises(ModelError, match=rf"end in a softmax of its scores.*no trees.*{end}$"):
         quantize(floats, digits["train"].X[:300])

@@ -62,18 +62,18 @@ def split(X):
 @pytest.mark.parametrize("router", ["router", "price_router"])
 def test_routers_read_samples_of_any_kind(router, kind, run):
     random = np.random.default_rng(0)
-    hard = random.random(600) < 0.5
+    hard = random.random(2000) < 0.5
     if kind == "colour":
-        X = random.integers(0, 120, (600, 4, 3, 3), dtype=np.uint8)
+        X = random.integers(0, 120, (2000, 4, 3, 3), dtype=np.uint8)
         X[hard, 1] += 100
     elif kind == "table":
-        X = random.normal(size=(600, 3)).astype(np.float32)
+        X = random.normal(size=(2000, 3)).astype(np.float32)
         X[:, 1] += 5 * hard
-        X[random.random(600) < 0.1, 0] = np.nan
+        X[random.random(2000) < 0.1, 0] = np.nan
     else:
-        X = random.integers(2, 40, (600, 8)).astype(np.int32)
-        X[:, 3] = np.where(hard, 50, 0)
-    correct = np.column_stack([~hard, np.ones(600, bool)])
+        X = random.integers(2, 40, (2000, 8)).astype(np.int32)
+        X[:, 3:6] = np.where(hard, 50, 0)[:, None]
+    correct = np.column_stack([~hard, np.ones(2000, bool)])
     graph = routers.fit(router, split(X), split(1 * hard), split(correct), SETTINGS, seed=1)
     output = run(graph, X)
     found = output == 1 if router == "router" else output[:, 0] < 0.5

@@ -48,9 +48,12 @@ class Model(Network):
         x = _embedding()(self.inputs.n_words, self.embedding)(inputs)
         x = keras.ops.expand_dims(x, axis=2)  # runtimes fuse convolutions over two axes
         largest = []
-        for width in self.widths:
-            y = layers.Conv2D(self.filters, (width, 1), padding="same", activation="relu")(x)
-            largest.append(layers.GlobalMaxPooling2D()(y))
+        for i, width in enumerate(self.widths):
+            # Gradients are summed in the order of names: Keras would number on from other networks.
+            convolution = layers.Conv2D(
+                self.filters, (width, 1), padding="same", activation="relu", name=f"filters_{i}"
+            )
+            largest.append(layers.GlobalMaxPooling2D()(convolution(x)))
         x = layers.concatenate(largest) if len(largest) > 1 else largest[0]
         x = layers.Dropout(self.dropout)(x)
         softmax = layers.Dense(n_classes, activation="softmax", dtype="float32")

@@ -31,7 +31,7 @@ def fold_stem(graph: onnx.ModelProto) -> onnx.ModelProto:
     Parameters
     ----------
     graph : onnx.ModelProto
-        From uint8 images. Returned as it is if it doesn't begin in this way, on images of even
+        From samples. Returned as it is if it doesn't begin in this way, on grey images of even
         height and width.
     """
     stem = _stem(graph)
@@ -53,6 +53,8 @@ def fold_stem(graph: onnx.ModelProto) -> onnx.ModelProto:
 
 def _stem(graph: onnx.ModelProto) -> list[onnx.NodeProto] | None:
     """The nodes from the images to the pooling, if these can be folded."""
+    if len(_image_shape(graph)) != 2:
+        return None
     body, nodes = graph.graph, list[onnx.NodeProto]()
     tensor = body.input[0].name
     while not nodes or nodes[-1].op_type != "MaxPool":
@@ -61,6 +63,8 @@ def _stem(graph: onnx.ModelProto) -> list[onnx.NodeProto] | None:
             return None
         nodes += readers
         tensor = readers[0].output[0]
+    if len(nodes) < 3:
+        return None
     *front, convolution, activation, pooling = nodes
     weights = _weights(graph)
     fits = (

@@ -20,12 +20,13 @@ Array = NDArray[Any]
 
 #: Samples per call while the ranges of the activations are observed.
 BATCH_SIZE = 100
-#: Operators that stay in floats: what makes features, and the softmax, as 8 bits of a probability
-#: would be too few to set thresholds by.
-FLOAT = {"Cast", "Div", "Gather", "Identity", "Sqrt", "Softmax", "Where"}
+#: Operators that stay in floats: 8 bits of a probability would be too few to set thresholds by.
+FLOAT = {"Cast", "Div", "Identity", "Sqrt", "Softmax"}
 #: Operators between pixels and first layer that integers don't need, and that only reshape.
 SCALING = ("Cast", "Div", "Identity")
 SHAPING = ("Pad", "Reshape", "Unsqueeze", "Squeeze", "Transpose")
+#: Operators that multiply by weights: what is in front of the first makes features.
+LAYERS = ("Conv", "Gemm", "MatMul")
 
 
 def quantize(graph: onnx.ModelProto, X: Array) -> onnx.ModelProto:
@@ -34,6 +35,7 @@ def quantize(graph: onnx.ModelProto, X: Array) -> onnx.ModelProto:
     Static quantization by ONNX Runtime (Jacob et al. 2018, "Quantization and Training of Neural
     Networks for Efficient Integer-Arithmetic-Only Inference"), one scale per output channel; the
     first convolution may be folded. Weights keep 7 bits, so that sums can't overflow without VNNI.
+    What makes features of samples stays in floats, and so do the vectors of words.
 
     Parameters
     ----------
@@ -72,7 +74,9 @@ def quantize(graph: onnx.ModelProto, X: Array) -> onnx.ModelProto:
             weight_type=QuantType.QInt8,
             per_channel=True,
             reduce_range=True,
-            op_types_to_quantize=sorted({*QDQRegistry, *QLinearOpsRegistry} - FLOAT),
+            nodes_to_exclude=_float_nodes(graph),
+            # Ranges are observed where a type is quantized, and missing values have none.
+            op_types_to_quantize=sorted({*QDQRegistry, *QLinearOpsRegistry} - {"Where"}),
         )
         result = onnx.load(after)
     return canonical(_with_float_scores(_with_integer_pixels(result)), "probabilities")
@@ -90,6 +94,18 @@ def can_be_quantized(graph: onnx.ModelProto) -> bool:
 def _producers(graph: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
     """Each tensor that is computed, and the node that does."""
     return {tensor: node for node in graph.graph.node for tensor in node.output}
+
+
+def _float_nodes(graph: onnx.ModelProto) -> list[str]:
+    """Names of the nodes that stay in floats, those in front of the first layers among them."""
+    behind, names = set[str](), []
+    for node in graph.graph.node:
+        is_behind = node.op_type in LAYERS or not behind.isdisjoint(node.input)
+        if is_behind:
+            behind.update(node.output)
+        if node.op_type in FLOAT or not (is_behind or node.op_type in SHAPING):
+            names.append(node.name)
+    return names
 
 
 class _Batches:
@@ -149,6 +165,8 @@ def _only_reader(body: onnx.GraphProto, tensor: str) -> onnx.NodeProto | None:
 def _with_integer_pixels(graph: onnx.ModelProto) -> onnx.ModelProto:
     """The graph reading uint8 pixels as the integers that they are, unless it bends them."""
     body, producers = graph.graph, _producers(graph)
+    if body.input[0].type.tensor_type.elem_type != onnx.TensorProto.UINT8:
+        return graph
     constants = {weight.name: weight for weight in body.initializer}
     for node in [node for node in body.node if node.op_type == "QuantizeLinear"]:
         path, tensor = [], node.input[0]
@@ -163,7 +181,26 @@ def _with_integer_pixels(graph: onnx.ModelProto) -> onnx.ModelProto:
             step.input[0], tensor = tensor, step.output[0]
         for reader in body.node:
             reader.input[:] = [tensor if x == node.output[0] else x for x in reader.input]
+    _rescale_biases(graph)
     return graph
+
+
+def _rescale_biases(graph: onnx.ModelProto) -> None:
+    """Give each bias the scale of the products that runtimes add it to: of inputs by weights."""
+    producers = _producers(graph)
+    constants = {weight.name: weight for weight in graph.graph.initializer}
+    for node in graph.graph.node:
+        factors = [producers.get(tensor) for tensor in node.input]
+        if node.op_type not in LAYERS or len(factors) != 3 or None in factors:
+            continue
+        names = [factor.input[1] for factor in factors if factor is not None]
+        x, W, before = (onnx.numpy_helper.to_array(constants[name]) for name in names)
+        if np.allclose(x * W, before, rtol=1e-5, atol=0):
+            continue
+        bias = constants[producers[node.input[2]].input[0]]
+        rescaled = np.rint(onnx.numpy_helper.to_array(bias) * (before.astype(float) / (x * W)))
+        for weight, value in ((bias, rescaled.astype(np.int32)), (constants[names[2]], x * W)):
+            weight.CopyFrom(onnx.numpy_helper.from_array(value, weight.name))
 
 
 def _with_float_scores(graph: onnx.ModelProto) -> onnx.ModelProto:
