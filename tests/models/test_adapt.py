@@ -275,6 +275,81 @@ LINEAR = "own (float[n, 4] x, float[4, 3] W) => (float[n, 3] z) { z = MatMul(x, 
 COLUMNS = {"W": W[:4]}
 
 
+class TestIn8Bits:
+    """Graphs of other makers are quantized as the project's own."""
+
+    @pytest.mark.parametrize("opset", [13, 15, 21])
+    @pytest.mark.parametrize("inside", ["no", "yes"])
+    @pytest.mark.parametrize("statistics", [{}, {"mean": [0.4], "std": [0.2]}])
+    def test_pixels_scaled_outside_and_inside(self, inside, statistics, opset, model, run):
+        steps = "Div(pixels, half)" if inside == "yes" else "Identity(pixels)"
+        file = parse(
+            f"""own (float[n, 1, 4, 6] pixels, float half, float[5, 1, 3, 3] K, float[120, 3] W)
+                => (float[n, 3] logits)
+            {{
+                scaled = {steps}
+                maps = Conv<kernel_shape = [3, 3], pads = [1, 1, 1, 1]>(scaled, K)
+                active = Relu(maps)
+                rows = Flatten(active)
+                logits = MatMul(rows, W)
+            }}""",
+            {
+                "half": np.float32(127.5), "K": np.float32(RANDOM.normal(size=(5, 1, 3, 3))),
+                "W": np.float32(RANDOM.normal(size=(120, 3)) / 10),
+            },
+            opset,
+        )  # fmt: skip
+        settings = statistics | {"layout": "first", "scale": 1.0 if inside == "yes" else 1 / 255}
+        graph, _ = model(file, GREY, Y, "logits", **settings)
+        p, q = run(graph, GREY), run(quantize(graph, GREY), GREY)
+        assert np.abs(p - q).mean() < 0.03
+
+    def test_pixels_as_the_graph_takes_them(self, model, run):
+        file = parse(
+            """own (uint8[n, 4, 6] x, float[24, 3] W, float half) => (float[n, 3] z)
+            {
+                wide = Cast<to = 1>(x) scaled = Div(wide, half)
+                rows = Flatten(scaled) z = MatMul(rows, W)
+            }""",
+            {"W": W / 5, "half": np.float32(127.5)},
+        )
+        graph, _ = model(file, GREY, Y, "logits", scale=1.0)
+        p, q = run(graph, GREY), run(quantize(graph, GREY), GREY)
+        assert np.abs(p - q).mean() < 0.03
+
+    def test_columns_of_a_table(self, model, run):
+        file = parse(
+            """own (float[n, 4] x, float[4, 3] W, float[3] b) => (float[n, 3] z)
+            { s = MatMul(x, W) z = Add(s, b) }""",
+            {"W": W[:4], "b": W[0]},
+            19,
+        )
+        graph, _ = model(file, TABLE, Y, "logits")
+        p, q = run(graph, TABLE), run(quantize(graph, TABLE), TABLE)
+        assert np.abs(p - q).mean() < 0.03
+
+    def test_a_product_over_each_word(self, model, run):
+        file = parse(
+            """own (int64[n, 7] ids, float[50, 8] E, float[8, 3] P, int64[1] words)
+                => (float[n, 3] z)
+            { e = Gather(E, ids) h = MatMul(e, P) z = ReduceSum<keepdims = 0>(h, words) }""",
+            {
+                "E": np.float32(RANDOM.normal(size=(50, 8))), "P": W[:8] / 5,
+                "words": np.array([1]),
+            },
+            17,
+        )  # fmt: skip
+        graph, _ = model(file, TEXT, Y, "logits")
+        p, q = run(graph, TEXT), run(quantize(graph, TEXT), TEXT)
+        assert np.abs(p - q).mean() < 0.03
+
+    def test_what_can_not_be_is_refused(self, model):
+        file = parse(SOFTMAX, COLUMNS)
+        graph, _ = model(file, TABLE, Y)
+        with pytest.raises(ModelError, match="must be such that ONNX Runtime can quantize it"):
+            quantize(graph, TABLE[:, :3])
+
+
 class TestRefused:
     """By the file or the key, with what must hold, what was found, and what to do next."""
 
@@ -425,6 +500,30 @@ class TestForms:
         graph, _ = model(file, TABLE, Y)
         assert run(graph, TABLE) == pytest.approx(answers(file, {"x": TABLE})[0], abs=1e-6)
         assert [one.name for one in graph.graph.input] == ["X"]
+
+    def test_outputs_that_are_left_out(self, model, run):
+        """As recurrent layers have them, of which only the last state is used."""
+        file = parse(
+            """own (float[n, 4] x, int64[1] axis, float[1, 12, 4] A, float[1, 12, 3] B,
+                float[1, 12, 3] R) => (float[n, 3] z)
+            {
+                a = Unsqueeze(x, axis)
+                s0, b = LSTM<hidden_size = 3>(a, A, R)
+                s1, c = LSTM<hidden_size = 3>(b, B, R)
+                z = Squeeze(c, axis)
+            }""",
+            {
+                "axis": np.array([0]), "A": np.float32(RANDOM.normal(size=(1, 12, 4))),
+                "B": np.float32(RANDOM.normal(size=(1, 12, 3))),
+                "R": np.float32(RANDOM.normal(size=(1, 12, 3))),
+            },
+        )  # fmt: skip
+        for node in file.graph.node:
+            if node.op_type == "LSTM":
+                node.output[0] = ""
+                node.output.append("")
+        graph, _ = model(file, TABLE, Y, "logits")
+        assert run(graph, TABLE) == pytest.approx(softmax(answers(file, {"x": TABLE})[0]), abs=1e-6)
 
     def test_the_same_file_gives_the_same_bytes(self, model):
         file = parse(SOFTMAX, COLUMNS)

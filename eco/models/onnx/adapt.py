@@ -74,9 +74,13 @@ def _normalize(model: onnx.ModelProto) -> None:
     inputs = [one for one in body.input if one.name not in constants]
     del body.input[:], body.quantization_annotation[:], body.metadata_props[:]
     body.input.extend(inputs)
-    for node in body.node:
+    for place, node in enumerate(body.node):
         node.domain = "" if node.domain == "ai.onnx" else node.domain
         del node.metadata_props[:]
+        while len(node.output) > 1 and not node.output[-1]:
+            node.output.pop()
+        # Outputs that are left out share the name "", by which no node can be found.
+        node.output[:] = [name or f"unused_{place}_{i}" for i, name in enumerate(node.output)]
     for weight in body.initializer:
         weight.doc_string = ""
         del weight.metadata_props[:]

@@ -2,7 +2,8 @@
 
 import logging
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from eco.errors import ModelError, extra
 from eco.models.onnx.export import canonical
 from eco.models.onnx.fold import fold_stem
+from eco.runtime.session import reason
 
 with extra("onnx"):
     import onnx
@@ -60,7 +62,7 @@ def quantize(graph: onnx.ModelProto, X: Array) -> onnx.ModelProto:
             + " and ".join(node.op_type for node in graph.graph.node[-2:])
         )
     graph = fold_stem(graph)
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack, _refusing():
         logging.disable(logging.WARNING)  # ONNX Runtime's advice to do what is done here
         stack.callback(logging.disable, logging.NOTSET)
         before, after = Path(folder, "before.onnx"), Path(folder, "after.onnx")
@@ -89,6 +91,15 @@ def can_be_quantized(graph: onnx.ModelProto) -> bool:
     """
     types = [node.op_type for node in graph.graph.node]
     return types[-1] == "Softmax" and not any(name.startswith("TreeEnsemble") for name in types)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # ONNX Runtime's errors share no base class of their own
+        problem = f"must be such that ONNX Runtime can quantize it ({reason(error)})"
+        raise ModelError(problem) from None
 
 
 def _producers(graph: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
@@ -124,8 +135,10 @@ def _with_fused_layers(graph: onnx.ModelProto) -> onnx.ModelProto:
     fused = onnx.ModelProto.FromString(graph.SerializeToString())
     body = fused.graph
     weights = {w.name: onnx.numpy_helper.to_array(w) for w in body.initializer}
+    known = onnx.shape_inference.infer_shapes(graph).graph.value_info
+    axes = {value.name: len(value.type.tensor_type.shape.dim) for value in known}
     for product in [node for node in body.node if node.op_type == "MatMul"]:
-        if product.input[1] in weights:
+        if product.input[1] in weights and axes.get(product.input[0], 2) == 2:
             _fuse(body, product, weights)
     used = {name for node in body.node for name in node.input}
     kept = [weight for weight in body.initializer if weight.name in used]
