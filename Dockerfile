@@ -6,6 +6,7 @@ COPY eco eco
 RUN pip install --no-cache-dir '.[serve]' && rm -rf eco build *.egg-info
 COPY params.yaml ./
 COPY data/*.json data/labels.npz data/
+COPY data/predictions data/predictions
 COPY metrics/*.json metrics/
 COPY plots/*.json plots/
 COPY models/calibrated models/calibrated

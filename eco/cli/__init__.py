@@ -18,8 +18,8 @@ from eco.errors import MissingExtraError, extra, reported
 
 #: Each is a function of that name in a module of that name.
 COMMANDS = (
-    "init", "demo", "predict", "serve", "monitor", "show", "tune", "study", "report", "machines",
-    "doctor",
+    "init", "demo", "predict", "serve", "monitor", "budget", "show", "tune", "study", "report",
+    "machines", "doctor",
 )  # fmt: skip
 
 

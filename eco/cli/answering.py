@@ -15,6 +15,7 @@ from eco.data.streams import Samples
 from eco.energy.machine import origin
 from eco.errors import DataError, FileError
 from eco.evaluation.footprint import per_thousand
+from eco.runtime.calls import Model
 from eco.runtime.engine import Answers, Parallel
 from eco.strategies.strategy import Strategy
 from eco.workflow import artifacts
@@ -28,13 +29,17 @@ Reference = Callable[[int, Array], Array]
 class Runner:
     """A strategy that is loaded once: from samples to answers, and J of each.
 
-    ``names`` are those of the classes and of the strategy's models; ``workers`` are threads.
+    ``names`` are those of the classes and of the strategy's models; ``workers`` are threads;
+    ``session`` loads a model or a router by its name.
     """
 
-    def __init__(self, settings: Params, strategy: Strategy, workers: int = 1) -> None:
+    def __init__(
+        self, settings: Params, strategy: Strategy, workers: int = 1,
+        session: Callable[[str], Model] | None = None,
+    ) -> None:  # fmt: skip
         self._energy_j = load_energy_j(settings, strategy.models)
         self._router_j = load_router_energy_j(settings, strategy.router)
-        self._answer = Parallel(load_strategy(settings, strategy), workers)
+        self._answer = Parallel(load_strategy(settings, strategy, session), workers)
         class_names = artifacts.LABELS.load(dataset=settings.data.name).class_names
         self.names = writers.Names(class_names, strategy.models)
         kind = settings.data.kind

@@ -1,6 +1,7 @@
 """`eco monitor`: whether a strategy's models still answer the shares that they did held out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from eco.workflow.schema import Params
 from eco.workflow.selection import made_for
 
 Array = NDArray[Any]
+#: Makes a row of losses, and says whether a certificate is broken.
+Bounded = Callable[..., tuple[list[str], bool]]
 
 #: Chose neither models nor thresholds, so its shares aren't those of a selection.
 REFERENCE = "test"
@@ -76,7 +79,7 @@ def monitor(
     settings = params.load()
     strategy = find_strategy(settings, name)
     answers = read_answers(files, name, strategy)
-    held_out, y_held_out = _held_out(settings, strategy)
+    held_out, y_held_out = load_held_out(settings, strategy)
     shares = ShareMonitor(np.bincount(held_out.answered_by, minlength=len(strategy.models)), alpha)
     for start in range(0, len(answers), batch_size):
         batch = answers.answered_by[start : start + batch_size]
@@ -85,7 +88,8 @@ def monitor(
     if labels is not None:
         y = _load_labels(labels, len(answers), settings.data.name)
         error = float(np.mean(held_out.label != y_held_out))
-        rows = list(_labelled(settings, strategy, answers, y, last, alpha, error))
+        bounded = partial(_bounded, alpha, batch_size)
+        rows = list(_labelled(settings, strategy, answers, y, last, bounded, error))
     click.echo(f"{name}: {strategy.describe()}")
     click.echo("\n".join(_summary(strategy, answers, held_out, shares)))
     if labels is not None:
@@ -96,7 +100,7 @@ def monitor(
         click.get_current_context().exit(ALARM)
 
 
-def _held_out(settings: Params, strategy: Strategy) -> tuple[AnswerColumns, Array]:
+def load_held_out(settings: Params, strategy: Strategy) -> tuple[AnswerColumns, Array]:
     """A strategy's answers to the reference, and the labels."""
     outcomes = load_outcomes(settings, REFERENCE, routers=strategy.router is not None)
     by, rows = decide(strategy, outcomes).answered_by, np.arange(len(outcomes))
@@ -137,18 +141,18 @@ def _load_labels(path: Path, n_answers: int, dataset: str) -> Array:
 
 def _labelled(
     settings: Params, strategy: Strategy, answers: AnswerColumns, y: Array, last: Path | None,
-    alpha: float, held_out_error: float,
+    bounded: Bounded, held_out_error: float,
 ) -> Iterator[tuple[list[str], bool]]:  # fmt: skip
     """Rows of wrong answers and, with the last model's answers, of loss and harm."""
     known = np.flatnonzero(y >= 0)
     wrong = (answers.label[known] != y[known]).astype(int)
-    yield _bounded(f"wrong answers ({held_out_error:.2%} of {REFERENCE})", wrong, alpha)
+    yield bounded(f"wrong answers ({held_out_error:.2%} of {REFERENCE})", wrong)
     if last is not None:
         labels = _load_last(settings, strategy, answers, last, len(y))
         by_last = (labels[known] != y[known]).astype(int)
         of_measures = (wrong - by_last, -1.0), (wrong * (1 - by_last), 0.0)
         for of, (losses, low) in zip(MEASURES, of_measures, strict=True):
-            yield _bounded(f"points of {of}", losses, alpha, _limit(settings, strategy, of), low)
+            yield bounded(f"points of {of}", losses, _limit(settings, strategy, of), low)
 
 
 def _load_last(
@@ -169,17 +173,24 @@ def _load_last(
 
 
 def _bounded(
-    name: str, losses: Array, alpha: float, limit: float | None = None, low: float = 0.0
-) -> tuple[list[str], bool]:
-    """A row of the table, in percent, and whether the mean is above what is certified."""
-    bound = MeanBound(alpha, low)
-    bound.update(losses)
+    alpha: float, batch_size: int, name: str, losses: Array, limit: float | None = None,
+    low: float = 0.0,
+) -> tuple[list[str], bool]:  # fmt: skip
+    """A row of the table, in percent, and whether the mean was ever above what is certified."""
+    bound, broken_at = MeanBound(alpha, low), None
+    for start in range(0, len(losses), batch_size):
+        bound.update(losses[start : start + batch_size])
+        if limit is None or broken_at is not None or 100 * bound.mean <= limit:
+            continue  # a mean within the limit has a lower bound within it
+        if 100 * bound.lower > limit:
+            broken_at = min(start + batch_size, len(losses))
     mean, least, most = (100 * figure for figure in (bound.mean, bound.lower, bound.upper))
-    broken, verdict = limit is not None and least > limit, ""
+    verdict = ""
     if limit is not None:
-        state = "broken" if broken else "holds" if most <= limit else "undecided"
+        broken = broken_at and f"broken from labelled sample {broken_at:,} on"
+        state = broken or ("holds" if most <= limit else "undecided")
         verdict = f"at most {limit:g} certified: {state}"
-    return [name, f"{mean:.2f}", f"[{least:.2f}, {most:.2f}]", verdict], broken
+    return [name, f"{mean:.2f}", f"[{least:.2f}, {most:.2f}]", verdict], broken_at is not None
 
 
 def _limit(settings: Params, strategy: Strategy, of: Measure) -> float | None:

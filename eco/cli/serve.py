@@ -1,21 +1,28 @@
 """`eco serve`: answer images over HTTP with a strategy."""
 
+import time
+
 import click
 
-from eco.cli.answering import Runner
+from eco.cli.limits import check_covers, limit_options, load_limit
+from eco.cli.monitor import OPEN_SHARE
 from eco.cli.options import FiniteRange
-from eco.cli.strategies import find_strategy, load_shape
+from eco.cli.strategies import find_strategy
+from eco.cli.switching import OnDrift, budget_policy, drift_policy, load_served
 from eco.errors import DataError
 from eco.serving.app import make_app
 from eco.serving.gate import Limits
+from eco.serving.policy import Policy
 from eco.serving.server import listen, run
-from eco.serving.service import Served, Service
+from eco.serving.service import Service
 from eco.workflow import params
 
 EXAMPLES = """\b
 Examples:
   eco serve
   eco serve -s 'tuned to lose 0.5' --port 9000 --batch-wait-ms 0
+  eco serve -s tuned --on-drift last
+  eco serve -s certified --max-g-per-hour 2 --grid grid.csv
   curl --data-binary @image.raw -H 'Content-Type: application/octet-stream' localhost:8000/predict
 """
 HOST = "Address to listen on; 0.0.0.0 is every one of this machine."
@@ -25,6 +32,8 @@ BODY = "Megabytes of a request at most."
 TIMEOUT = "Seconds in which a request must arrive."
 WORKERS = "Requests of many images that are computed side by side."
 WAIT = "Run few images together with those of other requests, after so many ms. Off by default."
+DRIFT = "Once models answer other shares than held out: log it, or answer by that strategy."
+ALPHA = "Probability that --on-drift ever takes unchanged images for others."
 
 
 @click.command(epilog=EXAMPLES, context_settings={"show_default": True})
@@ -36,9 +45,13 @@ WAIT = "Run few images together with those of other requests, after so many ms. 
 @click.option("--timeout", type=FiniteRange(0.1, 3600), default=30.0, help=TIMEOUT)
 @click.option("--workers", type=click.IntRange(1, 256), default=1, help=WORKERS)
 @click.option("--batch-wait-ms", type=FiniteRange(0, 1000), help=WAIT)
+@click.option("--on-drift", type=click.Choice(["warn", "last", "certified"]), help=DRIFT)
+@click.option("--alpha", type=OPEN_SHARE, default=0.001, help=ALPHA)
+@limit_options
 def serve(
     name: str, host: str, port: int, max_images: int, max_body_mb: float, timeout: float,
-    workers: int, batch_wait_ms: float | None,
+    workers: int, batch_wait_ms: float | None, on_drift: OnDrift | None, alpha: float,
+    max_j: float | None, max_g: float | None, grid: str | None,
 ) -> None:  # fmt: skip
     """Answer images over HTTP: by the Open Inference Protocol V2, or as raw bytes.
 
@@ -52,12 +65,21 @@ def serve(
             "Answer rows and texts in batches, or from a pipe: eco predict --help",
         )
     strategy = find_strategy(settings, name)
-    runner, shape = Runner(settings, strategy), load_shape(strategy)
-    runner.check(strategy.models[0], shape)
-    classes = runner.names.classes
-    served = Served(name, strategy.describe(), strategy.models, classes, shape, runner)
+    policy, strategies = Policy(), [strategy]
+    limit, intensity = load_limit(max_j, max_g, grid)
+    if on_drift is not None and limit is not None:
+        raise click.UsageError(
+            "--on-drift goes without a budget, which changes the shares of the models itself."
+        )
+    if on_drift is not None:
+        policy, strategies = drift_policy(settings, name, strategy, on_drift, alpha)
+    if limit is not None:
+        now = time.time()
+        check_covers(intensity, now, now)
+        policy, strategies = budget_policy(settings, name, strategy, limit, intensity)
+    served = load_served(settings, name, strategy, strategies)
     wait_s = None if batch_wait_ms is None else batch_wait_ms / 1000
-    service = Service(served, workers, wait_s)
+    service = Service(served, policy, workers, wait_s)
     app = make_app(service, limits := Limits(max_images, round(max_body_mb * 1e6), timeout))
     listener = listen(host, port)
     address, at = listener.getsockname()[:2]

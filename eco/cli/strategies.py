@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from eco.errors import LONGEST, EcoError, FileError, TargetError
+from eco.runtime.calls import Model
 from eco.runtime.engine import Answers
 from eco.runtime.loading import load
 from eco.strategies.names import CHOSEN, strategy_name
@@ -96,8 +97,8 @@ def load_router_energy_j(settings: Params, router: str | None) -> float:
         return float(energy.energy_j([router], settings.energy.batch_size)[0])
 
 
-def load_strategy(settings: Params, strategy: Strategy) -> Callable[[Array], Answers]:
-    """The strategy, ready to answer images."""
+def open_session(settings: Params) -> Callable[[str], Model]:
+    """What loads a model or a router by its name."""
     from eco.runtime.session import Session  # ONNX Runtime
 
     def session(name: str) -> Session:
@@ -105,6 +106,14 @@ def load_strategy(settings: Params, strategy: Strategy) -> Callable[[Array], Ans
         artifact = artifacts.ROUTER_MODEL if is_router else artifacts.MODEL
         return Session(artifact.path(model=name, router=name), settings.energy.threads)
 
+    return session
+
+
+def load_strategy(
+    settings: Params, strategy: Strategy, session: Callable[[str], Model] | None = None
+) -> Callable[[Array], Answers]:
+    """The strategy, ready to answer images; `session` is `open_session`, or shares its models."""
+    session = session or open_session(settings)
     pool_j = load_energy_j(settings, settings.pool)
     return load(strategy, session, pool_j, settings.pool, settings.cascading.confidence)
 

@@ -73,7 +73,9 @@ class ShareMonitor:
     reference must not have chosen the strategy.
 
     The e-value is a weighted mean of those of the samples since several starts. Else a shift after
-    many good samples would take as many bad ones to be found. Weights are 1/2, 1/6, 1/12, ...
+    many good samples would take as many bad ones to be found. Weights are 1/2, 1/6, 1/12, ... Where
+    there are too many starts, the one that says least counts as zero from then on, which can only
+    lower the mean.
 
     Parameters
     ----------
@@ -83,6 +85,8 @@ class ShareMonitor:
         In (0, 1).
     restart : float
         After so many samples the first batch that follows is another start; infinite for one start.
+    max_starts : int
+        So many are kept at most, lest memory and the time of a look grow with the stream.
 
     Attributes
     ----------
@@ -100,40 +104,56 @@ class ShareMonitor:
     (True, 200)
     """
 
-    def __init__(self, reference: Array, alpha: float = 0.001, restart: float = 2000) -> None:
+    def __init__(
+        self,
+        reference: Array,
+        alpha: float = 0.001,
+        restart: float = 2000,
+        max_starts: int = 256,
+    ) -> None:
         self.reference = _checked(reference, np.shape(reference))
         if not self.reference.sum():
             raise DataError("the reference must hold a sample at least")
-        self.alpha, self.restart = alpha, restart
+        self.alpha, self.restart, self._max_starts = alpha, restart, max_starts
         self.alarm_at: int | None = None
-        self._since_start = np.zeros((1, *self.reference.shape), np.int64)
+        #: Samples of the stream so far, by the model that answered them.
+        self.counts = np.zeros_like(self.reference)
+        #: Samples since each start that is kept, and the number of the start, from 1 on.
+        self._since_start, self._numbers = self.counts[None].copy(), np.ones(1)
+        self._n_starts = 1
         self._log_e, self._largest = self._mean(), 0.0
 
     def update(self, counts: Array) -> None:
         """Add samples, by the model that answered them, (n_exits,); their order doesn't matter."""
         added = _checked(counts, self.reference.shape)
-        if self.n_samples >= self.restart * len(self._since_start):
-            self._since_start = np.vstack([self._since_start, np.zeros_like(added)])
+        if self.n_samples >= self.restart * self._n_starts:
+            self._start()
+        self.counts += added
         self._since_start += added
         self._log_e = self._mean()
         self._largest = max(self._largest, self._log_e)
         if self.alarm_at is None and self._log_e >= -np.log(self.alpha):
             self.alarm_at = self.n_samples
 
+    def _start(self) -> None:
+        """Begin another start; of too many, the one of least evidence in the older half goes."""
+        self._n_starts += 1
+        self._since_start = np.vstack([self._since_start, np.zeros_like(self.counts)])
+        self._numbers = np.append(self._numbers, self._n_starts)
+        if len(self._numbers) > self._max_starts:
+            older = slice(-(-self._max_starts // 2))  # the newer half can't have evidence yet
+            log_e = log_e_value(self.reference, self._since_start[older])
+            least = int(np.argmin(log_e + np.log(_weights(self._numbers[older]))))
+            self._since_start = np.delete(self._since_start, least, axis=0)
+            self._numbers = np.delete(self._numbers, least)
+
     def _mean(self) -> float:
         """Logarithm of the weighted mean; starts to come have no samples yet."""
         from scipy.special import logsumexp
 
         starts = np.vstack([self._since_start, np.zeros_like(self.reference)])
-        numbers = np.arange(1.0, len(starts) + 1)
-        weights = 1 / (numbers * (numbers + 1))
-        weights[-1] = 1 / numbers[-1]  # of all to come
+        weights = np.append(_weights(self._numbers), 1 / (self._n_starts + 1))
         return float(logsumexp(log_e_value(self.reference, starts), b=weights))
-
-    @property
-    def counts(self) -> Array:
-        """Samples of the stream so far, by the model that answered them."""
-        return self._since_start[0]
 
     @property
     def n_samples(self) -> int:
@@ -154,6 +174,11 @@ class ShareMonitor:
     def alarm(self) -> bool:
         """Whether there has been an alarm; later samples don't take it back."""
         return self.alarm_at is not None
+
+
+def _weights(numbers: Array) -> Array:
+    """Weights of starts by their numbers, from 1 on: of all together they add up to 1."""
+    return np.asarray(1 / (numbers * (numbers + 1)))
 
 
 def _checked(counts: Array, shape: tuple[int, ...]) -> Array:

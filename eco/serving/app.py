@@ -75,7 +75,11 @@ def _add_information(app: FastAPI, service: Service) -> None:
         _check_name(name, served)
         X = {"name": "X", "datatype": "UINT8", "shape": [-1, *served.shape]}
         outputs = [describe_output(output, served) for output in DATATYPES]
-        return {"name": name, "platform": "ecoinference_onnx", "inputs": [X], "outputs": outputs}
+        properties = {"models": [*served.models]} | service.policy.state()
+        return {
+            "name": name, "platform": "ecoinference_onnx", "inputs": [X], "outputs": outputs,
+            "properties": properties,
+        }  # fmt: skip
 
     @app.get("/metrics", summary="What Prometheus reads", response_class=Response)
     async def metrics() -> Response:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     Info,
     ProcessCollector,
@@ -21,8 +22,11 @@ from prometheus_client import (
 from eco import __version__
 from eco.runtime.calls import CALL_SIZE
 from eco.runtime.engine import Answers
+from eco.serving.policy import Policy
 
 Array = NDArray[Any]
+#: From uint8 images (n, height, width) to answers, and J of each, (n,).
+Run = Callable[[Array], tuple[Answers, Array]]
 
 #: Images that are answered at once: to wake a thread would take longer.
 FEW = 4
@@ -32,7 +36,7 @@ BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.
 
 @dataclass(frozen=True)
 class Served:
-    """A strategy, and what its numbers stand for.
+    """A strategy or several, and what their numbers stand for.
 
     Parameters
     ----------
@@ -40,8 +44,8 @@ class Served:
     models, classes : sequence of str
     shape : tuple of int
         Height and width of an image.
-    run : callable
-        From uint8 images (n, height, width) to `Answers`, and J of each, (n,).
+    runs : sequence of callable
+        The strategies; a policy chooses among them.
     """
 
     name: str
@@ -49,13 +53,13 @@ class Served:
     models: Sequence[str]
     classes: Sequence[str]
     shape: tuple[int, int]
-    run: Callable[[Array], tuple[Answers, Array]]
+    runs: Sequence[Run]
 
 
 class Metrics:
     """What Prometheus reads: requests, images, answers by model, modelled joules."""
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: Served, policy: Policy) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
@@ -65,22 +69,29 @@ class Metrics:
             "eco_request_seconds", "Seconds from a request's headers to its answer.", ["route"],
             buckets=BUCKETS, registry=registry,
         )  # fmt: skip
+        #: By route and status: to look labels up takes longer than to count.
+        self._counted: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._images = Counter("eco_images", "Images answered.", registry=registry)
         answers = Counter("eco_answers", "Images by model.", ["model"], registry=registry)
         self._answers = [answers.labels(model) for model in served.models]
         self._joules = Counter("eco_modelled_joules", "J modelled.", registry=registry)
         build = {"version": __version__, "strategy": served.name, "models": served.description}
+        for name, (text, read) in policy.gauges().items():
+            Gauge(f"eco_{name}", text, registry=registry).set_function(read)
         Info("eco_build", "What is served.", registry=registry).info(build)
 
     def count_request(self, route: str, status: int, seconds: float) -> None:
         """Add a request that is over."""
-        self._requests.labels(route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        if (counted := self._counted.get((route, status))) is None:
+            counted = self._requests.labels(route, str(status)), self._seconds.labels(route)
+            self._counted[route, status] = counted
+        counted[0].inc()
+        counted[1].observe(seconds)
 
-    def count_answers(self, answered_by: Array, energy_j: Array) -> None:
-        """Add images: (n,) indices of the models that answered, and J of each."""
-        self._images.inc(len(energy_j))
-        self._joules.inc(float(energy_j.sum()))
+    def count_answers(self, answered_by: Array, joules: float) -> None:
+        """Add images: (n,) indices of the models that answered, and J of all together."""
+        self._images.inc(len(answered_by))
+        self._joules.inc(joules)
         positions = answered_by.tolist()
         for position in set(positions):
             self._answers[position].inc(positions.count(position))
@@ -99,6 +110,8 @@ class Service:
     Parameters
     ----------
     served : Served
+    policy : Policy
+        Names the strategy that answers next, and learns what it answered.
     workers : int
         Calls of the engine that run side by side.
     batch_wait_s : float, optional
@@ -106,8 +119,10 @@ class Service:
         every request is run alone, and its answers are the engine's to the last bit.
     """
 
-    def __init__(self, served: Served, workers: int, batch_wait_s: float | None = None) -> None:
-        self.served, self.metrics = served, Metrics(served)
+    def __init__(
+        self, served: Served, policy: Policy, workers: int, batch_wait_s: float | None = None
+    ) -> None:
+        self.served, self.policy, self.metrics = served, policy, Metrics(served, policy)
         self._threads = ThreadPoolExecutor(workers)
         self._wait_s = batch_wait_s
         self._waiting: list[tuple[Array, asyncio.Future[Answered]]] = []
@@ -118,15 +133,20 @@ class Service:
         if len(X) > FEW:
             answered = await self._run(X)
         elif self._wait_s is None:
-            answered = Answered(*self.served.run(X))
+            answered = Answered(*self._next()(X))
         else:
             answered = await self._run_with_others(X)
-        self.metrics.count_answers(answered.answers.answered_by, answered.energy_j)
+        answered_by, joules = answered.answers.answered_by, float(answered.energy_j.sum())
+        self.metrics.count_answers(answered_by, joules)
+        self.policy.observe(answered_by, joules)
         return answered
+
+    def _next(self) -> Run:
+        return self.served.runs[self.policy.choose()]
 
     async def _run(self, X: Array) -> Answered:
         loop = asyncio.get_running_loop()
-        return Answered(*await loop.run_in_executor(self._threads, self.served.run, X))
+        return Answered(*await loop.run_in_executor(self._threads, self._next(), X))
 
     async def _run_with_others(self, X: Array) -> Answered:
         future = asyncio.get_running_loop().create_future()

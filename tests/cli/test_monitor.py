@@ -112,6 +112,7 @@ def test_labels_and_the_last_model_say_whether_a_certificate_holds(
     limit = settings.certification.max_loss
     assert result.exit_code == status
     assert f"at most {limit:g} certified: {state}" in result.stdout
+    assert ("broken from labelled sample " in result.stdout) is (state == "broken")
     share = f"{100 * wrong / len(by):.2f}"
     for row in ("wrong answers", "points of loss", "points of harm"):
         (line,) = (line for line in result.stdout.splitlines() if line.startswith(row))

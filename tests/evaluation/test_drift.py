@@ -8,7 +8,13 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import binom, dirichlet_multinomial, multinomial
 
 from eco.errors import DataError
-from eco.evaluation.drift import CONCENTRATIONS, WEIGHT, MeanBound, ShareMonitor, log_e_value
+from eco.evaluation.drift import (
+    CONCENTRATIONS,
+    WEIGHT,
+    MeanBound,
+    ShareMonitor,
+    log_e_value,
+)
 
 tables = st.integers(2, 10).flatmap(
     lambda k: st.tuples(*2 * [st.lists(st.integers(0, 500), min_size=k, max_size=k)])
@@ -48,24 +54,26 @@ def test_the_e_value_is_the_least_over_all_shares(reference, counts):
     assert np.exp(log_e_value(reference, counts)) == pytest.approx(found.fun, rel=1e-4)
 
 
-def best_stopping(reference, p, restart, stream, left):
+def best_stopping(reference, p, options, stream, left):
     """The largest mean e-value that stopping can reach, by what came so far."""
-    now = fed(reference, *stream, restart=restart).e_value
+    now = fed(reference, *stream, **options).e_value
     if not left:
         return now
     following = [
-        best_stopping(reference, p, restart, [*stream, sample], left - 1)
+        best_stopping(reference, p, options, [*stream, sample], left - 1)
         for sample in np.eye(len(p), dtype=int)
     ]
     return max(now, p @ following)
 
 
-@pytest.mark.parametrize("restart", [2, np.inf])
+@pytest.mark.parametrize(
+    "options", [{"restart": 2}, {"restart": np.inf}, {"restart": 1, "max_starts": 2}]
+)
 @pytest.mark.parametrize("p", [(0.5, 0.5), (0.1, 0.9), (0.01, 0.99)])
-def test_whoever_stops_when_the_evidence_is_best_has_one_at_most_on_average(p, restart):
+def test_whoever_stops_when_the_evidence_is_best_has_one_at_most_on_average(p, options):
     """All references of 4 samples and streams of 4, exactly, with the best rule to stop."""
     mean = sum(
-        binom.pmf(k, 4, p[0]) * best_stopping(np.array([k, 4 - k]), np.array(p), restart, [], 4)
+        binom.pmf(k, 4, p[0]) * best_stopping(np.array([k, 4 - k]), np.array(p), options, [], 4)
         for k in range(5)
     )
     assert mean <= 1
@@ -202,3 +210,29 @@ def test_a_bound_is_ever_wrong_with_probability_alpha_at_most(mean):
 def test_losses_outside_their_limits_are_refused(loss):
     with pytest.raises(DataError, match="from 0 to 1"):
         bounds([0.5, loss])
+
+
+@pytest.mark.parametrize("risk", [0.01, 0.03, 0.06, 0.15])
+def test_bets_see_a_broken_limit_no_later_than_mapie(risk):
+    """Its risk monitoring, at the same level for the stream."""
+    from mapie.exchangeability_testing import RiskMonitoring
+
+    limit, alpha = 0.02, 0.01
+    right = np.random.default_rng(0).random(2000) > risk
+    monitor = RiskMonitoring("accuracy", test_level=2 * alpha, threshold=limit, warn=False)
+    monitor.update(np.ones(len(right), int), right.astype(int))
+    theirs = monitor.online_risk_lower_bound_sequence_history
+    ours = [bounds(~right[:n], alpha=alpha).lower for n in range(100, 2001, 100)]
+    theirs = theirs[99::100]
+    first = [next((i for i, b in enumerate(each) if b > limit), 99) for each in (ours, theirs)]
+    assert first[0] <= first[1] and (first[0] < 99) == (risk > limit)
+
+
+def test_a_shift_is_found_by_the_starts_that_are_kept():
+    monitor = ShareMonitor(np.array([8000, 2000]), restart=10, max_starts=20)
+    for _ in range(400):
+        monitor.update(np.array([8, 2]))
+    assert monitor.n_samples == 4000 and monitor.e_value < 1
+    for _ in range(20):
+        monitor.update(np.array([5, 5]))
+    assert monitor.alarm and list(monitor.counts) == [3300, 900]
