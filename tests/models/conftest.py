@@ -32,7 +32,7 @@ SETTINGS = {
         "mean": [], "std": [], "layout": "first",
     },
 }  # fmt: skip
-#: The kinds that learn from images; networks take seconds to train.
+#: The kinds that train on images, of which networks take seconds.
 KINDS = [
     pytest.param(kind, marks=[pytest.mark.slow] if "epochs" in settings else [])
     for kind, settings in SETTINGS.items()
