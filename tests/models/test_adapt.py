@@ -440,12 +440,6 @@ class TestRefused:
         with pytest.raises(FileError, match="as dense arrays, but has sparse ones"):
             model(file, TABLE, Y, "logits")
 
-    def test_a_chain_too_long_to_follow(self, model):
-        steps = "".join(f"x{i + 1} = Identity(x{i})" for i in range(2000))
-        file = parse(f"own (float[n, 4] x0) => (float[n, 4] x2000) {{ {steps} }}")
-        with pytest.raises(FileError, match="must have shorter chains of operators"):
-            model(file, TABLE, np.arange(120) % 4, "logits")
-
     def test_the_dicts_of_skl2onnx(self, model):
         fitted = LogisticRegression().fit(TABLE, Y)
         with pytest.raises(FileError, match=r"seq\(map.*options=\{'zipmap': False\}"):

@@ -143,10 +143,7 @@ def adapt(
     scores = _tried(path, merged, X[:TRIED])
     _check_scores(path, scores, n_classes, interface.gives)
     merged = _ended(merged, element(output), scores.shape[1], n_classes, interface.gives)
-    try:
-        return canonical(merged, "probabilities")
-    except RecursionError:
-        raise FileError(f"{path} must have shorter chains of operators") from None
+    return canonical(merged, "probabilities")
 
 
 def probabilities(path: Path, graph: onnx.ModelProto, X: Array) -> Array:

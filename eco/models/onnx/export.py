@@ -1,6 +1,6 @@
 """Fitted classifiers and networks as ONNX graphs, the same bytes for the same model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -297,16 +297,18 @@ def _in_order(body: onnx.GraphProto) -> list[onnx.NodeProto]:
     """Copies of the nodes that the output needs, each after the nodes that it needs itself."""
     producers = {tensor: node for node in body.node for tensor in node.output}
     ordered: list[onnx.NodeProto] = []
-
-    def visit(tensor: str) -> None:
-        if tensor not in producers:
-            return
-        node = producers[tensor]
-        for output in node.output:
-            del producers[output]
-        for needed in node.input:
-            visit(needed)
-        ordered.append(onnx.NodeProto.FromString(node.SerializeToString()))
-
-    visit(body.output[0].name)
+    # A stack, since a chain of nodes may be longer than Python recurses.
+    stack: list[tuple[onnx.NodeProto | None, Iterator[str]]] = [(None, iter([body.output[0].name]))]
+    while stack:
+        node, needed = stack[-1]
+        tensor = next(needed, None)
+        if tensor in producers:
+            producer = producers[tensor]
+            for output in producer.output:
+                producers.pop(output, None)
+            stack.append((producer, iter(producer.input)))
+        elif tensor is None:
+            stack.pop()
+            if node is not None:
+                ordered.append(onnx.NodeProto.FromString(node.SerializeToString()))
     return ordered

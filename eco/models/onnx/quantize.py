@@ -204,9 +204,9 @@ def _rescale_biases(graph: onnx.ModelProto) -> None:
     constants = {weight.name: weight for weight in graph.graph.initializer}
     for node in graph.graph.node:
         factors = [producers.get(tensor) for tensor in node.input]
-        if node.op_type not in LAYERS or len(factors) != 3 or None in factors:
+        names = [f.input[1] for f in factors if f is not None and f.op_type == "DequantizeLinear"]
+        if node.op_type not in LAYERS or len(names) != 3:
             continue
-        names = [factor.input[1] for factor in factors if factor is not None]
         x, W, before = (onnx.numpy_helper.to_array(constants[name]) for name in names)
         if np.allclose(x * W, before, rtol=1e-5, atol=0):
             continue
