@@ -473,6 +473,12 @@ class TestForms:
             graph, _ = model(file, TABLE, Y, gives, output=output)
             assert run(graph, TABLE) == pytest.approx(expected, abs=1e-6)
 
+    def test_a_chain_of_thousands_of_nodes(self, model, run):
+        steps = "".join(f"x{i + 1} = Identity(x{i})" for i in range(2000))
+        file = parse(f"own (float[n, 4] x0) => (float[n, 4] x2000) {{ {steps} }}")
+        graph, _ = model(file, TABLE, np.arange(120) % 4, "logits")
+        assert run(graph, TABLE) == pytest.approx(softmax(TABLE), abs=1e-6)
+
     @pytest.mark.parametrize("gives", ["float16", "double"])
     def test_numbers_of_another_precision(self, gives, model, run):
         code = TensorProto.DataType.Value(gives.upper())
