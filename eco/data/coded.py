@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eco.data.encoding import FIRST_ID, TableEncoding, TextEncoding
+from eco.data.encoding import TableEncoding, TextEncoding
 from eco.errors import DataError, shortened
 
 Array = NDArray[Any]
@@ -22,7 +22,9 @@ def check_form(name: str, dtype: Any, shape: tuple[int, ...], coding: Coding) ->
     raise DataError(
         f"{name} must hold {of} as encoded for this study, {expected} (n, {coding.shape[0]}), at "
         f"least one row; got {shortened(dtype)} of shape {shortened(shape)}",
-        f"Answer the .csv or .parquet itself: data/encoding.json turns its {what} into numbers.",
+        f"Answer the .csv or .parquet itself: data/encoding.json turns its {what} into numbers."
+        if isinstance(coding, TableEncoding) or coding.words
+        else "Save the ids of your tokenizer with .astype('int32'), cut and filled up with 0.",
     )
 
 
@@ -31,8 +33,7 @@ def check_values(name: str, X: Array, start: int, coding: Coding) -> None:
     if isinstance(coding, TableEncoding):
         wrong, must = np.isinf(X), "finite, or NaN where missing"
     else:
-        end = FIRST_ID + len(coding.words)
-        wrong, must = (X < 0) | (end <= X), f"ids of words from 0 to {end - 1}"
+        wrong, must = (X < 0) | (coding.n_ids <= X), f"ids of words from 0 to {coding.n_ids - 1}"
     for row, column in np.argwhere(wrong)[:1]:
         raise DataError(
             f"{name} must hold numbers that are {must}; sample {start + row} has {X[row, column]} "

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 #: The ids of words begin here; 0 stands for no word, 1 for one that isn't in the vocabulary.
 FIRST_ID, UNKNOWN = 2, 1
+#: Ids of any tokenizer are below.
+MAX_ID = 2**31
 WORD = re.compile(r"\w+")
 
 
@@ -96,7 +98,8 @@ class TableEncoding:
 class TextEncoding:
     """Words, by frequency; a text is the ids of its first `length` words.
 
-    ``column``: that of the texts, in tables.
+    ``column``: that of the texts, in tables. Without words, texts are ids already, of a tokenizer
+    of one's own.
     """
 
     kind: ClassVar[Kind] = "text"
@@ -109,6 +112,11 @@ class TextEncoding:
         """Of one sample."""
         return (self.length,)
 
+    @property
+    def n_ids(self) -> int:
+        """No id is as large."""
+        return FIRST_ID + len(self.words) if self.words else MAX_ID
+
     @cached_property
     def _ids(self) -> dict[str, int]:
         return {word: number for number, word in enumerate(self.words, FIRST_ID)}
@@ -119,7 +127,7 @@ class TextEncoding:
         Parameters
         ----------
         samples : sequence of str, or DataFrame
-            Of a data frame its column of texts.
+            Of a data frame its column of texts. Without words, an array (n_samples, length) of ids.
         where : str, optional
             What messages begin with.
 
@@ -130,8 +138,10 @@ class TextEncoding:
         Raises
         ------
         DataError
-            If a row isn't a text, or there is no such column.
+            If a row isn't a text, or there is no such column; if ids are none.
         """
+        if not self.words:
+            return _read_ids(samples, self.length, where)
         texts = _read_texts(samples, self.column, where)
         X = np.zeros((len(texts), self.length), np.int32)
         for row, text in enumerate(texts):
@@ -226,6 +236,20 @@ def as_frame(samples: Any, where: str = "") -> "pd.DataFrame":
 
 def _error(where: str, problem: str, remedy: str = "") -> DataError:
     return DataError(f"{where or 'the samples'} {problem}", remedy)
+
+
+def _read_ids(samples: Any, length: int, where: str) -> Array:
+    X = np.asarray(samples)
+    if X.dtype.kind not in "iu" or X.ndim != 2 or X.shape[1] != length:
+        raise _error(
+            where,
+            f"must be ids of words, whole numbers (n, {length}), as this study's are; got "
+            f"{X.dtype} of shape {X.shape}",
+            "Save the ids of your tokenizer, cut and filled up with 0, as .npy or .npz.",
+        )
+    if ((X < 0) | (X >= MAX_ID)).any():
+        raise _error(where, f"must hold ids of words from 0 to {MAX_ID - 1}; got {X.min()}")
+    return X.astype(np.int32)
 
 
 def _read_texts(samples: Any, column: str, where: str) -> list[str]:

@@ -19,7 +19,7 @@ from eco.data.division import (
     require_classes,
     time_numbers,
 )
-from eco.data.encoding import Encoding, ImageEncoding, fit_table, fit_text
+from eco.data.encoding import Encoding, ImageEncoding, TextEncoding, fit_table, fit_text
 from eco.data.files import BELONGING, Reading, of_idx, read_own
 from eco.errors import DataError, shortened
 
@@ -120,7 +120,11 @@ def _encoded(
         case "table":
             encoding = fit_table(X, where)
         case "text":
-            encoding = fit_text(X, reading.words, reading.length, reading.text, where)
+            encoding = (
+                TextEncoding((), X.shape[1])
+                if isinstance(X, np.ndarray)
+                else fit_text(X, reading.words, reading.length, reading.text, where)
+            )
     arrays = {
         split: Split(encoding.encode(each.X, where), each.y.astype(dtype))
         for split, each in splits.items()
@@ -168,8 +172,10 @@ def _raw(where: str, array: str, X: Any, reading: Reading) -> Any:
     if isinstance(X, pd.DataFrame | pd.Series):
         return X
     is_text = reading.kind == "text"
+    if is_text and X.dtype.kind in "iu" and X.ndim == 2 and X.size:
+        return X  # ids of words
     if X.dtype.kind not in ("U" if is_text else "fiub") or X.ndim != 2 - is_text or not X.size:
-        must = "texts, (n_samples,)" if is_text else "numbers, (n_samples, n_columns)"
+        must = "texts (n,) or ids of words" if is_text else "numbers (n, n_columns)"
         hint = "Decode them, with .astype(str)." if X.dtype.kind == "S" else ""
         raise DataError(
             f"{where}: {array} must be {must}, at least one; got {X.dtype} of shape {X.shape}",

@@ -41,7 +41,7 @@ class _Table(Record):
 
 class _Text(Record):
     kind: Literal["text"]
-    words: Texts
+    words: Annotated[list[str], AfterValidator(_distinct)]
     length: Size
     column: str
 

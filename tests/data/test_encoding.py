@@ -164,6 +164,25 @@ class TestText:
         with pytest.raises(DataError, match=message):
             fit_text(texts, 20, 128)
 
+    def test_ids_of_a_tokenizer_are_kept(self):
+        found = TextEncoding((), 2)
+        X = found.encode(np.array([[101, 30_000], [7, 0]]))
+        assert kind_of(X) == "text"
+        assert X.tolist() == [[101, 30_000], [7, 0]]
+
+    @pytest.mark.parametrize(
+        ("samples", "message"),
+        [
+            (["a text"], r"new must be ids of words, whole numbers \(n, 2\).*your tokenizer"),
+            (np.zeros((1, 3), int), r"got int64 of shape \(1, 3\)"),
+            (np.array([[0, -1]]), "must hold ids of words from 0 to 2147483647; got -1"),
+            (np.array([[0, 2**31]]), "must hold ids of words from 0 to 2147483647"),
+        ],
+    )
+    def test_what_are_no_ids_is_refused(self, samples, message):
+        with pytest.raises(DataError, match=message):
+            TextEncoding((), 2).encode(samples, "new")
+
 
 def test_images_are_kept_as_they_are():
     X = np.zeros((2, 5, 6, 3), np.uint8)

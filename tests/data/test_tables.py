@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from eco.data.encoding import TextEncoding
 from eco.data.files import Reading
 from eco.data.splits import load_splits
 from eco.errors import DataError
@@ -179,7 +180,7 @@ class TestArrays:
     @pytest.mark.parametrize(
         ("arrays", "message"),
         [
-            ({"X": np.zeros(N)}, r"X must be numbers, \(n_samples, n_columns\).*data.kind another"),
+            ({"X": np.zeros(N)}, r"X must be numbers \(n, n_columns\).*data.kind another"),
             ({"X": np.full((N, 2), "a")}, "X must be numbers.* got <U1"),
             ({"X": np.zeros((N, 2), complex)}, "X must be numbers.* got complex128"),
             ({"X": np.zeros((0, 2)), "y": Y[:0]}, "at least one"),
@@ -210,7 +211,7 @@ class TestArrays:
     @pytest.mark.parametrize(
         ("X", "message"),
         [
-            (np.zeros((N, 2)), r"X must be texts, \(n_samples,\).* got float64"),
+            (np.zeros((N, 2)), r"X must be texts \(n,\) or ids of words.* got float64"),
             (np.full(N, b"a a"), r"X must be texts.*\.astype\(str\)"),
             (np.full(N, "..."), "texts in which words occur again"),
         ],
@@ -218,6 +219,13 @@ class TestArrays:
     def test_what_is_no_text_is_refused(self, tmp_path, X, message):
         with pytest.raises(DataError, match=message):
             load(archived(tmp_path, X=X, y=Y), "text")
+
+    def test_texts_may_be_ids_of_a_tokenizer(self, tmp_path):
+        X = np.random.default_rng(0).integers(0, 1000, (N, 5))
+        found = load(archived(tmp_path, X=X, y=Y), "text")
+        assert found.encoding == TextEncoding((), 5)
+        rows = np.concatenate([split.X for split in found.splits.values()])
+        assert sorted(map(tuple, rows.tolist())) == sorted(map(tuple, X.tolist()))
 
 
 class TestClasses:

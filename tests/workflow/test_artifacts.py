@@ -210,6 +210,7 @@ def test_targets_of_another_form_are_refused(kind, y, problem):
         ImageEncoding((28, 28, 3)),
         TableEncoding((Column("age", missing=True), Column("ville", ("Köln", "Paris")))),
         TextEncoding(tuple(f"w{i}" for i in range(3000)), 128, "review"),
+        TextEncoding((), 64),
     ],
 )
 def test_an_encoding_is_read_as_it_was_written(encoding):
