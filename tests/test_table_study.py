@@ -1,12 +1,18 @@
 """A study of a table by `eco init` and the real `dvc repro`: scikit-learn's digits, as rows."""
 
+import hashlib
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from dvc.utils.hydra import apply_overrides
+from skl2onnx import to_onnx
 from sklearn.datasets import load_digits
+from sklearn.impute import SimpleImputer
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
 
 from tests.cli.conftest import eco
 from tests.cli.test_init import said_by
@@ -30,6 +36,25 @@ def table():
     return columns.assign(target="number " + rows.target.astype(str))
 
 
+def add_own_model(study):
+    """A network of scikit-learn, trained by itself on train, as an ONNX file in the pool."""
+    said_by("dvc", "repro", "fetch", cwd=study)
+    with np.load(study / "data/train.npz") as train:
+        X, y = train["X"], train["y"]
+    own = make_pipeline(SimpleImputer(), MLPClassifier([32], max_iter=60, random_state=0))
+    own.fit(X, y)
+    content = to_onnx(own, X[:1], options={"zipmap": False}).SerializeToString()
+    (study / "own.onnx").write_bytes(content)
+    path = study / "params.yaml"
+    settings = yaml.safe_load(path.read_text())
+    settings["pool"].insert(-1, "own")
+    digest = hashlib.sha256(content).hexdigest()
+    settings["models"]["own"] = {
+        "kind": "onnx", "targets": "hard", "path": "own.onnx", "sha256": digest,
+    }  # fmt: skip
+    path.write_text(yaml.safe_dump(settings, sort_keys=False))
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("table")
@@ -38,6 +63,7 @@ def study(tmp_path_factory):
         table().to_csv("numbers.csv", index=False)
         eco("init", "study", "--data", "numbers.csv", "--models", "tiny,small,extra")
     apply_overrides(folder / "study/params.yaml", SHORT)
+    add_own_model(folder / "study")
     said_by("dvc", "repro", cwd=folder / "study")
     return folder / "study"
 
@@ -46,6 +72,7 @@ def test_every_stage_runs_and_is_up_to_date_then(study):
     assert "Data and pipelines are up to date" in said_by("dvc", "repro", cwd=study)
     models = json.loads((study / "metrics/models.json").read_text())["models"]
     assert models["extra"]["accuracy"] > 0.9
+    assert models["own"]["accuracy"] > 0.9
     assert models["tiny"]["accuracy"] < models["extra"]["accuracy"]
     assert (study / "plots/report.html").stat().st_size > 100_000
 
