@@ -89,7 +89,7 @@ def test_new_rows_are_answered_by_their_columns(study, monkeypatch):
 def test_a_threshold_changes_the_metrics(study, monkeypatch):
     monkeypatch.chdir(study)
     before = json.loads((study / "metrics/cascading.json").read_text())["cascading"]
-    apply_overrides(study / "params.yaml", ["cascading.thresholds=[0.0,0.0,0.0]"])
+    apply_overrides(study / "params.yaml", ["cascading.thresholds=[0.0,0.0]"])
     said_by("dvc", "repro", "evaluate_cascading", cwd=study)
     after = json.loads((study / "metrics/cascading.json").read_text())["cascading"]
     assert after["energy_share"] < before["energy_share"]
