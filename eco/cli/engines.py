@@ -4,12 +4,14 @@ Either runs a job again that dies with its process or machine, so a job must bea
 """
 
 import os
+import socket
 import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import chdir
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +25,8 @@ Load = Callable[[], Callable[[J], R]]
 
 #: How often a job is done again that ended its process.
 RETRIES = 3
+#: Seconds in which a cluster must take a connection.
+CONNECT_S = 10
 #: Jobs that a cluster is given at a time, so that millions need no memory.
 QUEUED = 1000
 
@@ -81,16 +85,17 @@ def in_ray(
     with extra("ray"):
         import ray
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to its makers
+    address = os.environ.get("RAY_ADDRESS", "this machine")
     try:
+        _reach(address)
         ray.init(logging_level="warning", log_to_driver=False, include_dashboard=False)
     except (OSError, RuntimeError, ValueError) as error:
-        address = os.environ.get("RAY_ADDRESS", "this machine")
         raise EcoError(
             f"no Ray cluster can be used at {address}: {error}",
             "Check RAY_ADDRESS, and that ray status shows it; or unset it.",
         ) from None
     parcel = _Parcel(load, {path: path.read_bytes() for path in files})
-    stored = ray.put(parcel)
+    fetch = partial(ray.get, ray.put(parcel))
     run = ray.remote(num_cpus=1, max_retries=RETRIES)(_run)
 
     def results() -> Iterator[tuple[J, R | EcoError]]:
@@ -99,7 +104,7 @@ def in_ray(
         try:
             while True:
                 for job in islice(waiting, QUEUED - len(busy)):
-                    busy[run.remote(parcel.key, lambda: ray.get(stored), job)] = job
+                    busy[run.remote(parcel.key, fetch, job)] = job
                 if not busy:
                     return
                 (ready,), _ = ray.wait(list(busy))
@@ -114,8 +119,16 @@ def in_ray(
     return results()
 
 
+def _reach(address: str) -> None:
+    """Raise OSError if nobody listens at host:port, where Ray would try for many minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit() and "/" not in host:
+        socket.create_connection((host, int(port)), CONNECT_S).close()
+
+
 def _ended(error: Exception) -> EcoError:
-    return EcoError(f"its process was ended: {type(error).__name__}")
+    *_, reason = str(error).strip().splitlines() or [type(error).__name__]
+    return EcoError(f"its process was ended: {reason.rstrip('.')}")
 
 
 #: Engines by name, but for `local`: processes of this machine.

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Protocol
 
@@ -307,14 +308,18 @@ def _encoded(record: Record) -> bytes:
 
 
 def _state(info: Mapping[str, Any]) -> Record:
-    version = next((str(info[key]) for key in VERSIONS if info.get(key)), None)
-    return {"bytes": info["size"], "version": version}
+    version = next((info[key] for key in VERSIONS if info.get(key)), None)
+    if isinstance(version, datetime):  # or a number, as listings have it
+        version = version.timestamp()
+    return {"bytes": info["size"], "version": None if version is None else str(version)}
 
 
 @contextmanager
 def _store(url: str) -> Iterator[tuple[Any, str]]:
     """The store of a URL, and the path in it; what it raises becomes a `DataError`."""
     name, protocol = shortened(url), url.partition("://")[0]
+    if protocol in ("file", "local"):
+        raise DataError(f"{name} is on this machine", f"Leave out {protocol}://")
     with extra("s3"):
         from fsspec.core import url_to_fs
     try:
