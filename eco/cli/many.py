@@ -159,7 +159,9 @@ class Task:
         found = {}
         for name, record in self.folder.whole(named).items():
             with suppress(OSError, EcoError, ValueError, KeyError, TypeError):
-                if record["made_from"] == _state(named[name]) | self.made_with:
+                source = named[name]
+                state = source.listed if isinstance(source, Object) else _state(source)
+                if record["made_from"] == state | self.made_with:
                     found[name] = Totals.from_json(record["totals"])
         return found
 

@@ -37,9 +37,10 @@ def is_url(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Object:
-    """An object of a store, as an input."""
+    """An object of a store, as an input; ``listed``: its state when it was found."""
 
     url: str
+    listed: Record
 
     def __str__(self) -> str:
         return self.url
@@ -50,7 +51,7 @@ class Object:
         return PurePosixPath(self.url).name
 
     def state(self) -> Record:
-        """What tells it from others, and from what it was before."""
+        """What tells it now from others, and from what it was before."""
         with _store(self.url) as (store, path):
             store.invalidate_cache()
             return {"input": self.url} | _state(store.info(path))
@@ -79,14 +80,18 @@ def find_objects(url: str, endings: tuple[str, ...]) -> list[Object]:
         if glob.has_magic(path):
             found, holds = store.glob(path, detail=True), "matches no object"
         elif store.isfile(path):
-            return [Object(url)]
+            found, holds = {path: store.info(path)}, ""
         else:
             listed, holds = store.ls(path, detail=True), f"holds none of {', '.join(endings)}"
             found = {each["name"]: each for each in listed if each["name"].endswith(endings)}
-        files = [name for name, each in sorted(found.items()) if each["type"] == "file"]
-        if not files:
-            raise DataError(f"{shortened(url)} {holds}", "Nothing was answered: check the name.")
-        return [Object(store.unstrip_protocol(name)) for name in files]
+        files = {
+            store.unstrip_protocol(name): _state(each)
+            for name, each in sorted(found.items())
+            if each["type"] == "file"
+        }
+    if not files:
+        raise DataError(f"{shortened(url)} {holds}", "Nothing was answered: check the name.")
+    return [Object(file, {"input": file} | state) for file, state in files.items()]
 
 
 class Folder(Protocol):
