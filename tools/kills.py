@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 #: The longest time between a start, or a kill, and the next kill.
-PAUSE_S = 3.0
+PAUSE_S = 2.0
 
 
 def start(source: str, answers: Path, options: list[str]) -> subprocess.Popen[bytes]:
@@ -29,14 +29,21 @@ def start(source: str, answers: Path, options: list[str]) -> subprocess.Popen[by
 
 def kill_one(process: subprocess.Popen[bytes], answers: Path, rng: random.Random) -> str | None:
     """Kill the command, or a process that is writing answers; says which, None if none is."""
-    drafts = list(answers.glob(".*.part"))
-    if drafts and rng.random() < 0.3:
-        process.kill()
-        return "command"
-    for draft in rng.sample(drafts, len(drafts)):
+    writing = []
+    for draft in answers.glob(".*.part"):
         with suppress(ProcessLookupError, ValueError):
-            os.kill(int(draft.name.split(".")[-2]), signal.SIGKILL)
-            return "process that was writing"
+            pid = int(draft.name.split(".")[-2])
+            os.kill(pid, 0)
+            writing.append(pid)
+    if not writing or process.poll() is not None:
+        return None
+    if rng.random() < 0.3:
+        process.kill()
+        process.wait()
+        return "command"
+    with suppress(ProcessLookupError):
+        os.kill(rng.choice(writing), signal.SIGKILL)
+        return "process that was writing"
     return None
 
 
