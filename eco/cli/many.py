@@ -21,9 +21,10 @@ import click
 from tqdm import tqdm
 
 from eco import __version__
-from eco.cli import engines, stores, writers
+from eco.cli import engines, folders, stores, writers
 from eco.cli.answering import Runner, Totals, answer, described, summary
-from eco.cli.stores import Folder, LocalFolder, Object, Record
+from eco.cli.folders import Folder, LocalFolder
+from eco.cli.stores import Object, Record
 from eco.cli.strategies import load_energy_j, load_router_energy_j
 from eco.cli.workers import in_processes
 from eco.data.streams import Samples, open_samples
@@ -140,7 +141,7 @@ class Task:
         return {
             "strategy": strategy.to_json(),
             "confidence": settings.cascading.confidence,
-            "models": {str(path): stores.sha256(path) for path in paths},
+            "models": {str(path): folders.sha256(path) for path in paths},
             "energy_j": load_energy_j(settings, settings.pool).tolist(),
             "router_energy_j": load_router_energy_j(settings, strategy.router),
             "classes": list(artifacts.LABELS.load(dataset=settings.data.name).class_names),
@@ -161,7 +162,8 @@ class Task:
             with suppress(OSError, EcoError, ValueError, KeyError, TypeError):
                 source = named[name]
                 state = source.listed if isinstance(source, Object) else _state(source)
-                if record["made_from"] == state | self.made_with:
+                is_same = record["made_from"] == state | self.made_with
+                if is_same and state.get("version", "") is not None:
                     found[name] = Totals.from_json(record["totals"])
         return found
 

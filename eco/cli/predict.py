@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from eco.cli import engines, many, stores, writers
+from eco.cli import engines, folders, many, writers
 from eco.cli.answering import Reference, Runner, answer, described, summary
 from eco.cli.realised import meter_run, realised_lines
 from eco.cli.strategies import find_strategy, load_strategy
@@ -32,6 +32,7 @@ Examples:
   eco predict many.npy -s 'tuned to lose 0.5' --measure
   eco predict t10k-images-idx3-ubyte.gz --labels t10k-labels-idx1-ubyte.gz
   eco predict 'folder/*.npy' -o answers/ --workers 2
+  eco predict 's3://bucket/*.npy' -o s3://bucket/answers/ --engine ray
   tail -f images.jsonl | eco predict - > answers.jsonl
 """
 OUTPUT = (
@@ -99,7 +100,7 @@ def predict(
         for split in filter(SPLITS.__contains__, sources):  # missing, or of another data set
             artifacts.SPLITS.load(split=split, dataset=settings.data.name)
         strategy, suffix = find_strategy(settings, name), f".{form or 'csv'}"
-        folder = stores.open_folder(output)
+        folder = folders.open_folder(output)
         task = many.Task(settings, name, strategy, folder, suffix, batch_size)
         paths = [str(artifacts.SPLITS.path(split=s)) if s in SPLITS else s for s in sources]
         many.predict_many(task, paths, workers, engine)

@@ -1,5 +1,6 @@
 """Inputs and answers in object stores: one in memory, and some that fail."""
 
+import errno
 import json
 import sys
 from pathlib import Path
@@ -48,7 +49,30 @@ class Failing(Named):
         Failing.left -= 1
 
 
-for kind in (ReadOnly, Failing):
+class Unversioned(Named):
+    """A store that doesn't say when an object was changed."""
+
+    protocol = "unversioned"
+
+    def info(self, path, **options):
+        return {k: v for k, v in super().info(path, **options).items() if k != "created"}
+
+    def ls(self, path, detail=True, **options):
+        infos = super().ls(path, True, **options)
+        kept = [{k: v for k, v in info.items() if k != "created"} for info in infos]
+        return kept if detail else [info["name"] for info in kept]
+
+
+class Full(Named):
+    """A store whose objects find no room here."""
+
+    protocol = "full"
+
+    def get_file(self, rpath, lpath, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+for kind in (ReadOnly, Failing, Unversioned, Full):
     fsspec.register_implementation(kind.protocol, kind, clobber=True)
 
 
@@ -154,6 +178,7 @@ def test_a_damaged_object_is_named_by_its_url(store):
         ("memory://bucket", "new/", "memory://bucket holds none of .npy, .npz"),
         ("floppy://a/X.npy", "new/", "floppy://a/X.npy can't be used: Protocol not known: floppy"),
         ("file:///in", "new/", "file:///in is on this machine. Leave out file://"),
+        ("in", "memory://bucket/new.csv", "memory://bucket/new.csv must be a folder. In a store:"),
         ("in", "readonly://bucket/new", "bucket/new: the store refuses access: Access Denied"),
     ],
 )
@@ -171,6 +196,21 @@ def test_a_missing_package_names_its_extra(settings, url, package, extra, monkey
     message = refused("predict", url, "-o", "answers/")
     assert f"{url} needs a package that is not installed" in message
     assert f"pip install 'ecoinference[{extra}]'" in message
+
+
+def test_a_store_that_tells_no_versions_is_read_and_written_anew(store, expected):
+    source, folder = "unversioned://bucket/in", "unversioned://bucket/new"
+    for options in (["-o", "answers/"], ["-o", folder]):
+        for _ in range(2):
+            result = eco("predict", source, *options)
+            assert "files              10 of 10, 0 from before" in result.stdout
+    check_answers(store, "/bucket/new", expected)
+
+
+def test_room_for_copies_is_needed(store):
+    message = refused("predict", "full://bucket/in/day-1.npy", "-o", "answers/")
+    assert "in/day-1.npy can't be used: [Errno 28] No space left" in message
+    assert "Make room for copies in the temporary folder, or set TMPDIR" in message
 
 
 def test_an_object_needs_a_folder_for_its_answers(settings):
