@@ -1,6 +1,6 @@
-"""Jobs on the machines of a cluster, by Ray or Dask.
+"""Jobs on the machines of a cluster, by Ray.
 
-Either runs a job again that dies with its process or machine, so a job must bear to be done twice.
+A job that dies with its process or machine is done again, so it must bear to be done twice.
 """
 
 import os
@@ -37,7 +37,7 @@ class _Parcel:
 
     load: Load[Any, Any]
     files: Mapping[Path, bytes]
-    version: str = __version__
+    version: str
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def open(self) -> Callable[[Any], Any]:
@@ -94,7 +94,7 @@ def in_ray(
             f"no Ray cluster can be used at {address}: {error}",
             "Check RAY_ADDRESS, and that ray status shows it; or unset it.",
         ) from None
-    parcel = _Parcel(load, {path: path.read_bytes() for path in files})
+    parcel = _Parcel(load, {path: path.read_bytes() for path in files}, __version__)
     fetch = partial(ray.get, ray.put(parcel))
     run = ray.remote(num_cpus=1, max_retries=RETRIES)(_run)
 

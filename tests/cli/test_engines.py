@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eco import __version__
 from tests.cli.conftest import command, eco, refused
 from tests.cli.test_many import answers_alone, check_answers, write_inputs
 from tests.cli.test_writers import rows_of
@@ -21,7 +22,7 @@ from tests.small_workflow import SHAPE
 @pytest.fixture
 def ray(settings, monkeypatch):
     """Ray, whose processes find this project."""
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_ADDRESS", "local")
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     return pytest.importorskip("ray")
 
@@ -63,6 +64,14 @@ def test_a_cluster_answers_as_this_machine_does(ray):
     Path("in/small.npy").unlink()
     result = eco("predict", "in", "-o", "there/", "--engine", "ray")
     assert "files              10 of 10, 10 from before" in result.stdout
+
+
+@pytest.mark.slow
+def test_another_version_on_the_cluster_is_named(ray, monkeypatch):
+    write_inputs()
+    monkeypatch.setattr("eco.cli.engines.__version__", "9.9")
+    message = refused("predict", "in", "-o", "answers/", "--engine", "ray")
+    assert f"ecoinference is {__version__} on a machine of the cluster, 9.9 here" in message
 
 
 @pytest.mark.slow
