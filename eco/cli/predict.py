@@ -92,7 +92,7 @@ def predict(
         _predict_one(settings, name, one, batch_size, workers)
     elif output is None or not _takes_many(output) or PIPE in sources:
         raise click.UsageError(
-            "Several files, or those of a store, take a folder for their answers: -o answers/"
+            "Several files take a folder for their answers, and so do those of a store: -o answers/"
         )
     elif labels or compare or measure:
         raise click.UsageError("--labels, --compare and --measure take one INPUT and no folder.")

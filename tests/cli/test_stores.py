@@ -215,4 +215,4 @@ def test_room_for_copies_is_needed(store):
 
 def test_an_object_needs_a_folder_for_its_answers(settings):
     result = eco("predict", "memory://bucket/X.npy", "-o", "answers.csv", ok=False)
-    assert "or those of a store, take a folder for their answers: -o answers/" in result.stderr
+    assert "for their answers, and so do those of a store: -o answers/" in result.stderr
