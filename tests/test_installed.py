@@ -222,4 +222,5 @@ def test_every_package_that_is_imported_is_declared():
     imported = set(checked(sys.executable, "-c", code).split()) - set(sys.stdlib_module_names)
     sources = metadata.packages_distributions()
     for module in imported:
-        assert declared & set(map(canonicalize_name, sources[module])), module
+        # Not all are installed.
+        assert declared & set(map(canonicalize_name, sources.get(module, [module]))), module

@@ -6,25 +6,25 @@ ends a run costs the files that it was writing, and the next run does the rest.
 
 import functools
 import glob
-import hashlib
 import itertools
 import json
 import operator
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import click
 from tqdm import tqdm
 
 from eco import __version__
-from eco.atomic import make_folder, replacing
-from eco.cli import inputs, writers
+from eco.cli import engines, folders, inputs, stores, writers
 from eco.cli.answering import Runner, Totals, answer, described, summary
+from eco.cli.folders import Folder, LocalFolder
+from eco.cli.stores import Object, Record
 from eco.cli.strategies import load_energy_j, load_router_energy_j
 from eco.cli.workers import in_processes
 from eco.data.streams import Samples
@@ -37,23 +37,24 @@ from eco.workflow.contents import significant
 from eco.workflow.schema import Params
 
 MANIFEST = "manifest.json"
-#: Where the records lie in the folder of answers.
-RECORDS = ".eco-predict"
 #: Inputs that messages list at most.
 LISTED = 20
 
-Record = dict[str, Any]
+Source = Path | Object
 #: The name of a file of answers, and its input.
-Job = tuple[str, Path]
+Job = tuple[str, Source]
 
 
 def is_folder(output: str) -> bool:
     """Whether a name is that of a folder, which need not be there."""
-    return output.endswith(("/", os.sep)) or _holds(Path.is_dir, output)
+    is_named = output.endswith(("/", os.sep)) or stores.is_url(output)
+    return is_named or _holds(Path.is_dir, output)
 
 
 def names_many(source: str) -> bool:
-    """Whether one INPUT is a folder or a pattern."""
+    """Whether one INPUT is a folder, a pattern, or in a store."""
+    if stores.is_url(source):
+        return True
     is_pattern = glob.has_magic(source) and not _holds(Path.exists, source)
     return is_pattern or _holds(Path.is_dir, source)
 
@@ -64,13 +65,16 @@ def _holds(test: Callable[[Path], bool], name: str) -> bool:
     return False
 
 
-def find_inputs(sources: Sequence[str], endings: tuple[str, ...] = inputs.IMAGES) -> list[Path]:
+def find_inputs(sources: Sequence[str], endings: tuple[str, ...] = inputs.IMAGES) -> list[Source]:
     """The files that names, folders and patterns stand for, each once, in order.
 
     Files of folders have one of some endings. Raises `DataError` if one of them stands for no file.
     """
-    found: dict[str, Path] = {}
+    found: dict[str, Source] = {}
     for source in sources:
+        if stores.is_url(source):
+            found |= {each.url: each for each in stores.find_objects(source, endings)}
+            continue
         is_dir, where = _holds(Path.is_dir, source), f"in {shortened(Path.cwd())}"
         if is_dir or names_many(source):
             pattern = f"{glob.escape(source)}/*" if is_dir else source
@@ -90,7 +94,7 @@ def find_inputs(sources: Sequence[str], endings: tuple[str, ...] = inputs.IMAGES
     return list(found.values())
 
 
-def name_answers(inputs: Sequence[Path], suffix: str) -> dict[str, Path]:
+def name_answers(inputs: Sequence[Source], suffix: str) -> dict[str, Source]:
     """Inputs by the names of their files of answers.
 
     Raises
@@ -98,7 +102,7 @@ def name_answers(inputs: Sequence[Path], suffix: str) -> dict[str, Path]:
     DataError
         If two inputs would have the same, or one that of the manifest.
     """
-    named: dict[str, Path] = {}
+    named: dict[str, Source] = {}
     for path in inputs:
         base = path.name.removesuffix(".gz")
         for ending in (".npy", ".npz", *SUFFIXES):
@@ -124,7 +128,7 @@ class Task:
     settings: Params
     name: str
     strategy: Strategy
-    folder: Path
+    folder: Folder
     suffix: str
     batch_size: int
 
@@ -139,36 +143,49 @@ class Task:
         return {
             "strategy": strategy.to_json(),
             "confidence": settings.cascading.confidence,
-            "models": {str(path): _sha256(path) for path in paths},
+            "models": {str(path): folders.sha256(path) for path in paths},
             "energy_j": load_energy_j(settings, settings.pool).tolist(),
             "router_energy_j": load_router_energy_j(settings, strategy.router),
-            "encoding": _sha256(encoding) if settings.data.kind != "images" else None,
+            "encoding": folders.sha256(encoding) if settings.data.kind != "images" else None,
             "classes": list(artifacts.LABELS.load(dataset=settings.data.name).class_names),
             "ecoinference": __version__,
         }
 
-    def record_path(self, name: str) -> Path:
-        """Where the record of a file of answers lies."""
-        return self.folder / RECORDS / f"{name}.json"
+    @property
+    def files(self) -> list[Path]:
+        """What `load` reads from the folder of the study."""
+        shared = artifacts.ENERGY, artifacts.ROUTER_ENERGY, artifacts.LABELS, artifacts.ENCODING
+        paths = [artifact.path() for artifact in shared]
+        return [*filter(Path.exists, paths), *map(Path, self.made_with["models"])]
 
-    def made_from(self, source: Path) -> Record:
-        """What tells an input from another, and what its answers are made with."""
-        state, path = source.stat(), os.path.realpath(source)
-        of = {"input": path, "bytes": state.st_size, "modified_ns": state.st_mtime_ns}
-        return of | self.made_with
-
-    def finished(self, name: str, source: Path) -> Totals | None:
-        """The sums of answers that are there, whole, and made from this input; else None."""
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            record = json.loads(self.record_path(name).read_bytes())
-            is_whole = record["sha256"] == _sha256(self.folder / name)
-            if is_whole and record["made_from"] == self.made_from(source):
-                return Totals.from_json(record["totals"])
-        return None
+    def finished(self, named: Mapping[str, Source]) -> dict[str, Totals]:
+        """The sums of answers that are there, whole, and made from these inputs."""
+        found = {}
+        for name, record in self.folder.whole(named).items():
+            with suppress(OSError, EcoError, ValueError, KeyError, TypeError):
+                source = named[name]
+                state = source.listed if isinstance(source, Object) else _state(source)
+                is_same = record["made_from"] == state | self.made_with
+                if is_same and state.get("version", "") is not None:
+                    found[name] = Totals.from_json(record["totals"])
+        return found
 
     def load(self, threads: int = 1) -> "_Answerer":
         """Load the strategy."""
+        self.folder.check()
         return _Answerer(self, Runner(self.settings, self.strategy, threads))
+
+
+def _state(source: Source) -> Record:
+    """What tells an input from another, and from what it was before."""
+    if isinstance(source, Object):
+        return source.state()
+    state, path = source.stat(), os.path.realpath(source)
+    return {"input": path, "bytes": state.st_size, "modified_ns": state.st_mtime_ns}
+
+
+def _fetched(source: Source) -> AbstractContextManager[Path]:
+    return source.fetched() if isinstance(source, Object) else nullcontext(source)
 
 
 @dataclass(frozen=True)
@@ -181,19 +198,17 @@ class _Answerer:
     def __call__(self, job: Job) -> Totals | EcoError:
         name, source = job
         try:
-            with inputs.open_file(self.task.settings, source) as samples:
-                made_from = self.task.made_from(source)
+            state = _state(source)
+            with _fetched(source) as path, inputs.open_file(self.task.settings, path) as samples:
                 self.runner.check(str(source), samples.shape)
-                with replacing(self.task.folder / name) as stream:
+
+                def make(stream: BinaryIO) -> Record:
                     totals = self._write(samples, stream)
-                    if made_from != self.task.made_from(source):
+                    if state != _state(source):
                         raise DataError(f"{shortened(source)} changed while it was read")
-                    digest = _sha256(Path(stream.name))
-                    record = {"made_from": made_from, "totals": totals.to_json(), "sha256": digest}
-                    # First, as answers without a record would be taken for somebody else's.
-                    with replacing(self.task.record_path(name)) as record_stream:
-                        record_stream.write(json.dumps(record, indent=1).encode())
-                return totals
+                    return {"made_from": state | self.task.made_with, "totals": totals.to_json()}
+
+                return Totals.from_json(self.task.folder.save(name, make)["totals"])
         except EcoError as error:
             return EcoError(error.problem, error.remedy)  # which can be pickled, whatever its kind
         except OSError as error:
@@ -207,13 +222,11 @@ class _Answerer:
         return totals
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def predict_many(task: Task, sources: Sequence[str], workers: int) -> None:
+def predict_many(task: Task, sources: Sequence[str], workers: int, engine: str = "local") -> None:
     """Answer files into a folder, but for what is there already, and write its manifest.
+
+    `workers` are processes of the engine `local`; any other of `engines.ENGINES` takes the cores of
+    its cluster.
 
     Raises
     ------
@@ -222,29 +235,25 @@ def predict_many(task: Task, sources: Sequence[str], workers: int) -> None:
         end, if inputs could not be answered: all others are.
     """
     writers.check_format(task.suffix, f"--format {task.suffix[1:]}")
-    endings = inputs.endings(task.settings)
-    named = name_answers(find_inputs(sources, endings), task.suffix)
-    _prepare_folder(task, named)
-    results: dict[str, Totals | EcoError] = {
-        name: found for name, source in named.items() if (found := task.finished(name, source))
-    }
+    named = name_answers(find_inputs(sources, inputs.endings(task.settings)), task.suffix)
+    _prepare_folder(task.folder, set(named))
+    results: dict[str, Totals | EcoError] = dict(task.finished(named))
     n_before = len(results)
     if jobs := [(name, source) for name, source in named.items() if name not in results]:
-        answered = _answer_all(task, jobs, workers)
-        with suppress(OSError):  # it stands for a run that has ended
-            (task.folder / MANIFEST).unlink()
+        answered = _answer_all(task, jobs, workers, engine)
+        task.folder.remove(MANIFEST)  # it stands for a run that has ended
         bar = tqdm(answered, total=len(jobs), unit=" files", disable=None, file=sys.stderr)
         results |= {name: result for (name, _), result in bar}
     totals = {n: r for n in named if not isinstance(r := results[n], EcoError)}
     failed = {str(named[n]): str(r) for n in named if isinstance(r := results[n], EcoError)}
     manifest = _manifest(task, named, totals, failed)
-    with replacing(task.folder / MANIFEST) as stream:
-        stream.write(json.dumps(significant(manifest), indent=1).encode() + b"\n")
+    content = json.dumps(significant(manifest), indent=1).encode() + b"\n"
+    task.folder.write(MANIFEST, content)
     click.echo(described(task.name, task.strategy))
     click.echo(f"files              {len(totals):,} of {len(named):,}, {n_before:,} from before")
     if totals:
         click.echo("\n".join(summary(task.settings, task.strategy, _sum(totals.values()))))
-    click.echo(f"answers in {task.folder}, listed in {task.folder / MANIFEST}")
+    click.echo(f"answers in {task.folder}, listed in {task.folder.place(MANIFEST)}")
     for source, problem in itertools.islice(failed.items(), LISTED):
         click.echo(f"{shortened(source)}: {problem}", err=True)
     if failed:
@@ -254,34 +263,36 @@ def predict_many(task: Task, sources: Sequence[str], workers: int) -> None:
         )
 
 
-def _prepare_folder(task: Task, names: Collection[str]) -> None:
+def _prepare_folder(folder: Folder, names: set[str]) -> None:
     """Refuse a folder where files of others would be overwritten, or mingled with."""
-    folder, remedy = task.folder, "Name another folder for the answers."
-    records = folder / RECORDS
+    remedy = "Name another folder for the answers."
     try:
-        visible = {path.name for path in folder.glob("*") if not path.name.startswith(".")}
-        if records.is_dir():
-            visible = {n for n in visible & set(names) if not task.record_path(n).exists()}
-        if visible:
-            listed = shortened(", ".join(sorted(visible)))
+        visible, recorded = folder.names(), folder.recorded()
+        if others := (visible & names) - recorded if recorded is not None else visible:
+            listed = shortened(", ".join(sorted(others)))
             problem = f"{shortened(folder)} holds what eco predict did not write there: {listed}"
             raise FileError(problem, remedy)
-        if owner := owners.owner(folder):
+        if isinstance(folder, LocalFolder) and (owner := owners.owner(folder.path)):
             raise FileError(f"{shortened(folder)} belongs to the study: it is in {owner}", remedy)
-        make_folder(records)
+        folder.prepare()
     except OSError as error:
         problem = f"{shortened(folder)} can't hold answers: {error.strerror}"
         raise FileError(problem, remedy) from None
 
 
 def _answer_all(
-    task: Task, jobs: Sequence[Job], workers: int
+    task: Task, jobs: Sequence[Job], workers: int, engine: str
 ) -> Iterator[tuple[Job, Totals | EcoError]]:
-    is_alone = workers == 1 or len(jobs) == 1
+    is_alone = engine == "local" and (workers == 1 or len(jobs) == 1)
     run = task.load(workers if is_alone else 1)  # here too, so that a damaged model shows at once
     if is_alone:
         return zip(jobs, map(run, jobs), strict=True)
-    return in_processes(task.load, jobs, workers)
+    if engine == "local":
+        return in_processes(task.load, jobs, workers)
+    # Other machines have other working folders.
+    task = replace(task, folder=task.folder.absolute())
+    whole = [(name, s.absolute() if isinstance(s, Path) else s) for name, s in jobs]
+    return engines.ENGINES[engine](task.load, whole, task.files)
 
 
 def _sum(parts: Iterable[Totals]) -> Totals:
@@ -289,13 +300,12 @@ def _sum(parts: Iterable[Totals]) -> Totals:
 
 
 def _manifest(
-    task: Task, named: Mapping[str, Path], totals: Mapping[str, Totals], failed: Mapping[str, str]
+    task: Task, named: Mapping[str, Source], totals: Mapping[str, Totals], failed: Mapping[str, str]
 ) -> Record:
     """What was answered, by what, and at whose joules; alike after any number of runs."""
     provenance = artifacts.ENERGY.load().provenance
     known = ("machine", "mode", "measured_on", "country", "grid_g_co2e_per_kwh")
-    records = (task.folder / RECORDS).glob("*.json")
-    others = {path.name.removesuffix(".json") for path in records} - set(totals)
+    others = ((task.folder.recorded() or set()) & task.folder.names()) - set(totals)
     return {
         "strategy": {"name": task.name} | task.strategy.to_json(),
         "models": task.made_with["models"],
@@ -309,7 +319,7 @@ def _manifest(
             for name, each in totals.items()
         ],
         "failed": [{"input": source, "problem": problem} for source, problem in failed.items()],
-        "answers_of_other_runs": sorted(name for name in others if (task.folder / name).exists()),
+        "answers_of_other_runs": sorted(others),
     }
 
 

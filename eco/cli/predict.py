@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from eco.cli import many, writers
+from eco.cli import engines, folders, many, writers
 from eco.cli.answering import Reference, Runner, answer, described, summary
 from eco.cli.inputs import PIPE, SPLITS, open_input
 from eco.cli.realised import meter_run, realised_lines
@@ -32,6 +32,7 @@ Examples:
   eco predict t10k-images-idx3-ubyte.gz --labels t10k-labels-idx1-ubyte.gz
   eco predict customers.csv -o answers.csv
   eco predict 'folder/*.npy' -o answers/ --workers 2
+  eco predict 's3://bucket/*.npy' -o s3://bucket/answers/ --engine ray
   tail -f images.jsonl | eco predict - > answers.jsonl
 """
 OUTPUT = (
@@ -43,6 +44,7 @@ FORMAT = "Format in a folder (default: csv), or on standard output (csv, or json
 BATCH_SIZE = "Samples answered at a time, fewer where they would take much memory."
 MEASURE = "Read the energy of this run with CodeCarbon, beside what is modelled for it."
 WORKERS = "Cores that work in parallel: the same answers, sooner where models take the time."
+ENGINE = "What works on many INPUTs: local processes, or the cores of a cluster."
 FORMS = [suffix.removeprefix(".") for suffix in writers.FORMATS]
 
 
@@ -54,11 +56,14 @@ FORMS = [suffix.removeprefix(".") for suffix in writers.FORMATS]
 @click.option("--labels", type=click.Path(path_type=Path), help="Labels of INPUT, IDX or .npy.")
 @click.option("--batch-size", type=click.IntRange(1, 10_000_000), default=4096, help=BATCH_SIZE)
 @click.option("--workers", type=click.IntRange(1, 256), default=1, help=WORKERS)
+@click.option(
+    "--engine", type=click.Choice(("local", *engines.ENGINES)), default="local", help=ENGINE
+)
 @click.option("--compare", is_flag=True, help="Run the last model as well, for the accuracy lost.")
 @click.option("--measure", is_flag=True, help=MEASURE)
 def predict(
     sources: tuple[str, ...], name: str, output: str | None, form: str | None,
-    labels: Path | None, batch_size: int, workers: int, compare: bool, measure: bool,
+    labels: Path | None, batch_size: int, workers: int, engine: str, compare: bool, measure: bool,
 ) -> None:  # fmt: skip
     """Answer the samples of INPUT, and say what that cost.
 
@@ -77,31 +82,33 @@ def predict(
 
     Of several files, a folder or a 'pattern*.npy', each is answered into a file of its own in the
     folder --output, which also gets manifest.json. What is there already, from the same input,
-    strategy and models, is kept: run it again after it was stopped.
+    strategy and models, is kept: run it again after it was stopped. s3:// and gs:// name stores.
 
     Joules are those measured for each model that ran, and for the router, at energy.batch_size;
     --measure sets those of this run beside them, which takes half a second of CPU time or more.
     """
     if compare and measure:
         raise click.UsageError("--measure reads all that runs, so leave out --compare.")
-    for source in sources:
-        if "://" in source:
-            remedy = f"Copy it here, or pipe it: aws s3 cp {source} - | eco predict -"
-            raise DataError(f"{source} is not a file on this machine", remedy)
+    if engine != "local" and (workers > 1 or not _is_many(sources, output)):
+        raise click.UsageError("--engine is for many files, and takes all cores of its cluster.")
     settings = params.load()
     if not _is_many(sources, output):
         one = _One(sources[0], labels, output, form, compare, measure)
         _predict_one(settings, name, one, batch_size, workers)
     elif output is None or not _takes_many(output) or PIPE in sources:
-        raise click.UsageError("Several files take a folder for their answers: -o answers/")
+        raise click.UsageError(
+            "Several files take a folder for their answers, and so do those of a store: -o answers/"
+        )
     elif labels or compare or measure:
         raise click.UsageError("--labels, --compare and --measure take one INPUT and no folder.")
     else:
         for split in filter(SPLITS.__contains__, sources):  # missing, or of another data set
             artifacts.SPLITS.load(split=split, dataset=settings.data.name)
         strategy, suffix = find_strategy(settings, name), f".{form or 'csv'}"
-        task = many.Task(settings, name, strategy, Path(output), suffix, batch_size)
-        many.predict_many(task, [str(_path(source)) for source in sources], workers)
+        folder = folders.open_folder(output)
+        task = many.Task(settings, name, strategy, folder, suffix, batch_size)
+        paths = [str(artifacts.SPLITS.path(split=s)) if s in SPLITS else s for s in sources]
+        many.predict_many(task, paths, workers, engine)
 
 
 def _is_many(sources: Sequence[str], output: str | None) -> bool:

@@ -236,7 +236,6 @@ def test_inputs_that_can_not_be_told_apart_or_found_are_refused(settings):
         (["in", "in/*.txt"], "no file matches"),
         (["in/day-1.npy", "in/no.npy"], "in/no.npy does not exist in "),
         (["empty"], "empty holds no file that ends in .npy, .npz"),
-        (["s3://bucket/X.npy"], "pipe it: aws s3 cp s3://bucket/X.npy - | eco predict -"),
         (["in", "-s", "nobody"], "no strategy is called nobody"),
     ):
         assert says in refused("predict", *sources, "-o", "answers/")
