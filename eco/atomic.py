@@ -3,10 +3,12 @@
 import errno
 import glob
 import os
+import platform
 import shutil
 import signal
 import stat
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +18,8 @@ from eco.errors import FileError, shortened
 
 #: What ends a process unless it is handled: Ctrl-C, `kill`, a closed terminal, a limit of CPU time.
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU)
+#: Machines that share a file system may give processes the same number.
+_MACHINE = f"{zlib.crc32(platform.node().encode()):08x}"
 #: Files and folders that are being written, and what each is to replace.
 _drafts: dict[Path, Path] = {}
 
@@ -60,7 +64,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 def _draft(path: Path) -> Iterator[Path]:
     """A free path beside `path`, removed at the end, also when a signal ends the process."""
     start = path.name[:60]  # with what follows, no longer than a name may be
-    draft = path.with_name(f".{start}.{os.getpid()}.part")
+    draft = path.with_name(f".{start}.{_MACHINE}.{os.getpid()}.part")
     with _removed_when_stopped(draft, path):
         try:
             make_folder(path.parent)
@@ -93,8 +97,8 @@ def _remove(path: Path) -> None:
 
 
 def _remove_stale(folder: Path, start: str) -> None:
-    """Remove the drafts of processes that are gone."""
-    for draft in folder.glob(f".{glob.escape(start)}.*.part"):
+    """Remove the drafts of this machine's processes that are gone."""
+    for draft in folder.glob(f".{glob.escape(start)}.{_MACHINE}.*.part"):
         with suppress(OSError, ValueError, OverflowError):  # no draft, or another user's
             try:
                 os.kill(int(draft.name.split(".")[-2]), 0)

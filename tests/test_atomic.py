@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -87,9 +88,13 @@ def test_a_thread_can_write(tmp_path):
 def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    others = [f".a.json.{os.getppid()}.part", f".b.json.{gone.pid}.part", ".a.json.mine.part",
-              f".a.json.{9**30}.part"]  # fmt: skip
-    for name in (f".a.json.{gone.pid}.part", *others):
+    with replacing(tmp_path / "a.json") as stream:
+        own = Path(stream.name).name
+    draft = own.replace(f".{os.getpid()}.", ".{}.")
+    other_machine = ".a.json.{}.{}.part".format("0" * 8, gone.pid)
+    others = [draft.format(os.getppid()), draft.format(gone.pid).replace(".a.", ".b."),
+              draft.format("mine"), draft.format(9**30), other_machine]  # fmt: skip
+    for name in (draft.format(gone.pid), *others):
         (tmp_path / name).touch()
     write(tmp_path / "a.json")
     assert names(tmp_path) == sorted([*others, "a.json"])

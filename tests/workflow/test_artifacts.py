@@ -1,7 +1,6 @@
 import contextlib
 import hashlib
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -517,7 +516,9 @@ def test_nan_never_reaches_a_metric():
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_is_named(tmp_path):
-    (tmp_path / f".a.json.{os.getpid()}.part").symlink_to("/dev/full")
+    with replacing(tmp_path / "a.json") as stream:
+        draft = Path(stream.name)
+    draft.symlink_to("/dev/full")
     with (
         pytest.raises(FileError, match=r"a\.json could not be written: No space left"),
         replacing(tmp_path / "a.json") as stream,
