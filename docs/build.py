@@ -274,6 +274,12 @@ def difference() -> pd.DataFrame:
     with tempfile.TemporaryDirectory() as folder:
         clone = f"{folder}/clone"
         _run(".", "git", "clone", "--quiet", ".", clone)
+        if "up to date" not in _run(clone, "dvc", "repro", "--allow-missing", "--dry"):
+            raise FileError(
+                "dvc.lock of the last commit must be of its code and settings; an experiment would "
+                "train there",
+                "Commit the results first: dvc repro, git add -A, git commit",
+            )
         _run(clone, "dvc", "exp", "run", "--allow-missing", "-S", EXPERIMENT, *STAGES)
         header, *lines = _run(clone, "dvc", "metrics", "diff").splitlines()
     shown = [f"cascading.{name}" for name in METRICS]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from eco.report.rows import Row, Rows, strategy_of
-from eco.report.style import spaced
+from eco.report.style import counted, spaced
 from eco.strategies.names import strategy_name
 
 if TYPE_CHECKING:  # whose packages a table of predictions doesn't need
@@ -126,13 +126,16 @@ def realised(rows: Rows) -> pd.DataFrame:
 
 def targets(rows: Rows) -> pd.DataFrame:
     """What tuned cascades lose and cost on fresh samples, by what was asked for."""
-    targets = {"max_accuracy_loss": "lose {:g} points", "energy_budget": "{:g} of the energy"}
+    limits = {
+        "max_accuracy_loss": lambda limit: f"lose {counted(limit, 'point')}",
+        "energy_budget": lambda limit: f"{limit:g} of the energy",
+    }
     return pd.DataFrame(
         {
-            "at most": targets[row["target"]].format(row["limit"]),
+            "at most": limits[row["target"]](row["limit"]),
             "margin, standard errors": f"{row['margin_se']:g}",
             "kept in": figure(row, "kept", ".0%"),
-            "points lost on fresh images": with_interval(row, "accuracy_loss_points", ".2f"),
+            "points lost on fresh samples": with_interval(row, "accuracy_loss_points", ".2f"),
             "energy": with_interval(row, "energy_share", ".4f"),
         }
         for row in rows
