@@ -127,6 +127,8 @@ def _frame(path: Path) -> "pd.DataFrame":
     # Names of models stay as written, numbers and "NA" too.
     kinds = {"label": "int64", "confidence": "float64", "answered_by": "str"}
     columns = list(COLUMNS)
+    if path.suffix == ".csv" and not path.read_bytes().endswith((b"\n", b"\r")):
+        raise FileError(f"{shortened(path)} is cut off: its last line has no end", REMEDY)
     readers: dict[str, Callable[[], pd.DataFrame]] = {
         ".csv": lambda: pd.read_csv(path, usecols=columns, dtype=kinds, keep_default_na=False),
         ".json": lambda: pd.read_json(path, dtype=False),

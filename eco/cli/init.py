@@ -13,6 +13,7 @@ from eco.data.splits import load_splits
 from eco.data.tables import is_table
 from eco.errors import ParamsError
 from eco.workflow import new_study
+from eco.workflow.contents import Labels, labels_arrays
 from eco.workflow.sections import BUILT_IN_DATA
 
 EXAMPLES = """\b
@@ -53,6 +54,7 @@ def init(
     splits, classes, _ = load_splits(
         section["name"], path, section["shares"], values["seed"], reading
     )
+    labels_arrays(Labels({}, classes))  # which refuses names that no page can show
     new_study.write(folder, values)
     sizes = ", ".join(f"{len(split.y)} {name}" for name, split in splits.items())
     click.echo(f"{section['name']}: {len(classes)} classes; {SAMPLES[reading.kind]}: {sizes}")

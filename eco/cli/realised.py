@@ -44,7 +44,7 @@ def realised_lines(reading: Reading, modelled_j: float, n: int) -> Iterator[str]
     if cpu_s < MIN_CPU_S:
         yield (
             f"realised           too short to measure: {cpu_s:.2g} s of CPU time, {MIN_CPU_S:g} s "
-            "are needed. Answer more images, or see eco demo"
+            "are needed. Answer more samples, or see eco demo"
         )
         return
     yield f"realised           {realised_j:.4g} J, {realised_j / n:.4g} J per sample"

@@ -104,7 +104,12 @@ def open_session(settings: Params) -> Callable[[str], Model]:
     def session(name: str) -> Session:
         is_router = name in artifacts.ROUTERS
         artifact = artifacts.ROUTER_MODEL if is_router else artifacts.MODEL
-        return Session(artifact.path(model=name, router=name), settings.energy.threads)
+        names = {"model": name, "router": name}
+        path = artifact.path(**names)
+        try:
+            return Session(path, settings.energy.threads)
+        except FileError as error:  # whose remedy is for those that dvc keeps
+            raise artifact.error(error.problem.removeprefix(f"{path} "), **names) from None
 
     return session
 

@@ -24,6 +24,8 @@ Array = NDArray[Any]
 MAX_CATEGORIES, LEAST = 100, 2
 #: Text that is a number in this share of its rows, of more numbers than these, is meant as numbers.
 MOSTLY, MANY = 0.9, 20
+#: Sums and squares of larger numbers may not be numbers of 32 bits any more.
+LARGEST = 1e30
 DATE = re.compile(r"(\d{4}-\d\d?-\d\d?|\d\d?[./-]\d\d?[./-]\d{2,4})([T ].*)?")
 DATE_ADVICE = "Turn dates into numbers, such as days since a day, or leave the column out."
 
@@ -110,8 +112,9 @@ def _numbers(values: "pd.Series[Any]", name: str, where: str) -> Array:
     if wrong.any():
         remedy = "Where a number is missing, leave the cell empty."
         raise cell_error(where, values, int(wrong.argmax()), name, "a number", remedy)
-    if (large := np.abs(x) > np.finfo(np.float32).max).any():
-        raise cell_error(where, values, int(large.argmax()), name, "a finite number, of 32 bits")
+    if (large := np.abs(x) > LARGEST).any():
+        must = f"a finite number, from -{LARGEST:g} to {LARGEST:g}"
+        raise cell_error(where, values, int(large.argmax()), name, must)
     return x
 
 

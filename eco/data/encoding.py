@@ -6,7 +6,7 @@ An encoding knows nothing of splits and labels, so that new samples are encoded 
 import logging
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from eco.data.columns import Column, cell_error, fit_column, frequent
+from eco.data.columns import Column, cell_error, fit_column, frequent, is_missing
 from eco.data.kinds import Kind
 from eco.errors import DataError, shortened
 
@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 FIRST_ID, UNKNOWN = 2, 1
 #: Ids of any tokenizer are below.
 MAX_ID = 2**31
+#: Share of the rows that the categories of a column should cover.
+MANY_ROWS = 0.5
 WORD = re.compile(r"\w+")
 
 
@@ -196,7 +198,23 @@ def fit_table(frame: "pd.DataFrame", where: str = "") -> TableEncoding:
         raise _error(
             where, f"must have a column with numbers, or with texts that repeat; got {len(columns)}"
         )
+    _warn_of_rare_categories(frame, kept)
     return TableEncoding(kept)
+
+
+def _warn_of_rare_categories(frame: "pd.DataFrame", columns: Sequence[Column]) -> None:
+    """Say which columns tell nothing of most rows, as of numbers that are written as text."""
+    for column in columns:
+        if column.categories is not None:
+            values = frame[column.name]
+            present = values[~is_missing(values.to_numpy(object))]
+            share = column.encode(present).any(axis=1).mean()
+            if share < MANY_ROWS:
+                log.warning(
+                    "column %s holds text; only %.0f%% of its rows have one of its %d categories. "
+                    "If these are numbers, write them as such: 1234.5",
+                    shortened(column.name, 40), 100 * share, column.n_columns,
+                )  # fmt: skip
 
 
 def fit_text(

@@ -170,7 +170,7 @@ def _csv(
         with streams.read_errors(name):
             reader = pd.read_csv(
                 path, header=0, names=range(len(header)), dtype=types, keep_default_na=False,
-                na_values=missing, chunksize=size, **how,
+                na_values=missing, chunksize=size, skip_blank_lines=len(header) > 1, **how,
             )  # fmt: skip
         with reader:
             while True:

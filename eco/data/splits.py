@@ -222,7 +222,7 @@ def _held_out(
         return dict(given)
     source = given.get("val", given["train"])
     if source.groups is not None:
-        log.info("whole groups are in one split; one image of each group certifies")
+        log.info("whole groups are in one split; one sample of each group certifies")
     if source.times is not None:
         log.info("split by time: the latest images are held out")
     all_shares = shares if "val" in given else {"train": 1 - sum(shares.values()), **shares}

@@ -77,6 +77,7 @@ def _read_csv(path: Path, where: str, as_text: tuple[str, ...]) -> "pd.DataFrame
             "Write it with sep=','.",
         )
     form: Any = {"header": 0, "names": range(len(names)), "encoding": "utf-8-sig"}
+    form["skip_blank_lines"] = len(names) > 1  # of a single column, an empty line is a row
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the first line
         frame = pd.read_csv(path, index_col=False, low_memory=False, **form)

@@ -112,7 +112,7 @@ def certify(
     groups: Any = None,
     time: Any = None,
     signal: Signal = "max_probability",
-    max_loss: float = 0.5,
+    max_loss: float | None = None,
     max_harm: float | None = None,
     delta: float = 0.05,
     settings_per_chain: int = 3_000,
@@ -141,8 +141,8 @@ def certify(
     time : array-like of shape (n_samples,), optional
         Numbers, or dates as ISO 8601 writes them: without `split`, or with tuning samples alone,
         the earlier half tunes and the later one certifies.
-    max_loss : float
-        Percentage points of the metric below the last model's.
+    max_loss : float, optional
+        Percentage points of the metric below the last model's; 0.5 by default.
     max_harm : float, optional
         In its place, and stricter: points of samples that only the last model has right, or of what
         they lose in the metric where nothing that others gain counts. With groups it must be given.
@@ -151,8 +151,16 @@ def certify(
     seed : int
         Of the random division.
     """
+    if max_loss is not None and max_harm is not None:
+        raise EcoError(
+            f"max_loss or max_harm must be None: a certificate bounds one of them; got {max_loss} "
+            f"and {max_harm}",
+            "Harm is the stricter one: a bound on it bounds the loss as well.",
+        )
     of: Measure = "loss" if max_harm is None else "harm"
-    goals = Goals(max_loss=max_loss, max_harm=0.5 if max_harm is None else max_harm, delta=delta,
+    limits = {"max_loss": max_loss, "max_harm": max_harm}
+    given = {key: limit for key, limit in limits.items() if limit is not None}
+    goals = Goals(**given, delta=delta,
                   settings_per_chain=settings_per_chain, longest_chain=longest_chain,
                   metric=metric, cost_matrix=cost_matrix, pos_label=pos_label,
                   max_class_loss=max_class_loss)  # fmt: skip

@@ -8,7 +8,18 @@ from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from eco import __version__
-from eco.serving.gate import FAULT, JSON, NPY, PIXELS, RAW, Gate, Limits, check_media, failure
+from eco.serving.gate import (
+    FAULT,
+    JSON,
+    NPY,
+    PIXELS,
+    RAW,
+    Gate,
+    Limits,
+    check_encoding,
+    check_media,
+    failure,
+)
 from eco.serving.protocol import (
     DATATYPES,
     DEFAULT,
@@ -93,6 +104,7 @@ def _add_inference(app: FastAPI, service: Service, limits: Limits) -> None:
     def check(name: str, request: Request) -> None:
         _check_name(name, served)
         check_media(request.headers.get("content-type", "").encode(), JSON)
+        check_encoding(request.headers.get("content-encoding", "").encode())
 
     @app.post(
         f"{MODEL}/infer", summary="Answer images", response_model=InferAnswer,

@@ -124,6 +124,7 @@ class Gate:
         if scope["method"] != "POST":
             raise HTTPException(405, f"{RAW} takes POST", {"allow": "POST"})
         check_media(headers.get(b"content-type", b""), PIXELS)
+        check_encoding(headers.get(b"content-encoding", b""))
         chunks, more = [], True
         while more:
             message = await receive()
@@ -151,6 +152,13 @@ def check_media(given: bytes, wanted: bytes) -> None:
     if given != wanted and _media(given) != wanted:
         got = given[:60].decode("latin-1") or "none"
         raise HTTPException(415, f"Content-Type must be {wanted.decode()}; got {got}")
+
+
+def check_encoding(given: bytes) -> None:
+    """Refuse a Content-Encoding by 415: compressed bytes may be as many as pixels."""
+    if given.strip().lower() not in (b"", b"identity"):
+        got = given[:60].decode("latin-1")
+        raise HTTPException(415, f"Content-Encoding must be identity; got {got}")
 
 
 def _media(given: bytes) -> bytes:

@@ -11,7 +11,10 @@ from typing import Any
 import uvicorn
 
 from eco.errors import EcoError, shortened
-from eco.serving.gate import Gate
+from eco.serving.gate import Gate, failure
+
+#: Bytes of the line and the headers of a request, and of what is read at once, at most.
+MAX_HEAD = 2**16
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -40,7 +43,7 @@ def run(app: Gate, listener: socket.socket, timeout_s: float) -> None:
     config = uvicorn.Config(
         app, lifespan="off", ws="none", server_header=False, proxy_headers=False,
         log_config=None, log_level="critical", access_log=False,
-        timeout_graceful_shutdown=math.ceil(2 * timeout_s), timeout_notify=1,
+        timeout_graceful_shutdown=math.ceil(2 * timeout_s), timeout_notify=1, http=_protocol(),
     )  # fmt: skip
     server = uvicorn.Server(config)
     config.callback_notify = _Idle(server, 2 * timeout_s).end_idle
@@ -48,6 +51,48 @@ def run(app: Gate, listener: socket.socket, timeout_s: float) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, server.handle_exit)
     server.run(sockets=[listener])
+
+
+def _protocol() -> Any:
+    """Uvicorn's protocol with a limit on the head of a request: httptools has none, h11 has one."""
+    try:
+        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+    except ImportError:
+        return "h11"
+
+    class Bounded(HttpToolsProtocol):
+        """Refuses a head that is too long, and what is no HTTP, as other requests are refused."""
+
+        _in_head, _length = False, 0
+
+        def on_message_begin(self) -> None:
+            super().on_message_begin()
+            self._in_head, self._length = True, 0
+
+        def on_headers_complete(self) -> None:
+            self._in_head = False
+            super().on_headers_complete()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self._length += len(data) if self._in_head else 0
+            if self._length > MAX_HEAD and not self.transport.is_closing():
+                limit = f"headers must have at most {MAX_HEAD:,} bytes"
+                self._refuse(b"431 Request Header Fields Too Large", limit)
+
+        def send_400_response(self, msg: str) -> None:  # noqa: ARG002
+            self._refuse(b"400 Bad Request", "the request must be HTTP/1.1")
+
+        def _refuse(self, status: bytes, problem: str) -> None:
+            content = failure(problem)
+            lines = [
+                b"HTTP/1.1 " + status, b"content-type: application/json",
+                b"content-length: %d" % len(content), b"connection: close", b"", content,
+            ]  # fmt: skip
+            self.transport.write(b"\r\n".join(lines))
+            self.transport.close()
+
+    return Bounded
 
 
 def _raise_file_limit() -> None:

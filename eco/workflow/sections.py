@@ -78,7 +78,7 @@ class Shares(Section):
     def _something_is_left_to_train_on(self) -> Self:
         if self.calibration + self.tuning + self.certification >= 0.9:
             raise ValueError(
-                "must leave at least a tenth of the images to train on, "
+                "must leave at least a tenth of the samples to train on, "
                 f"got {self.calibration} + {self.tuning} + {self.certification}"
             )
         return self

@@ -192,6 +192,7 @@ def test_what_holds_no_answers_is_named(settings, models, tmp_path):
     (tmp_path / "text.csv").write_text("a,b\n1,2\n")
     (tmp_path / "cut.csv").write_text("label,confidence,answered_by\n1,,\n")
     (tmp_path / "sure.csv").write_text(f"label,confidence,answered_by\n1,1.5,{models[0]}\n")
+    (tmp_path / "half.csv").write_text(f"label,confidence,answered_by\n1,0.5,{models[0]}")
     (tmp_path / "empty.csv").write_text("label,confidence,answered_by\n")
     (tmp_path / "torn.npz").write_bytes((tmp_path / "mine.npz").read_bytes()[:200])
     (tmp_path / "torn.jsonl").write_text('{"label": 1,')
@@ -202,6 +203,7 @@ def test_what_holds_no_answers_is_named(settings, models, tmp_path):
         ("text.csv", "must hold label, confidence, answered_by"),
         ("cut.csv", "must hold label, confidence, answered_by"),
         ("sure.csv", "a confidence from 0 to 1"),
+        ("half.csv", "is cut off: its last line has no end"),
         ("empty.csv", "holds no samples"),
         ("torn.npz", "must hold label"),
         ("torn.jsonl", "must hold label"),

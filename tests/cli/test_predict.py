@@ -262,7 +262,8 @@ def test_a_damaged_or_hostile_model_is_named(settings):
     message = refused("predict", "test", "-s", name)
     assert "must return probabilities" in message and str(last) in message
     last.unlink()
-    assert f"{last} is missing" in refused("predict", "test", "-s", name)
+    message = refused("predict", "test", "-s", name)
+    assert f"{last} is missing" in message and f"git checkout HEAD -- {last}" in message
 
 
 def test_models_of_other_classes_are_named(settings):

@@ -96,6 +96,12 @@ class TestTable:
         with pytest.raises(DataError, match=r"own\.csv must have a column with numbers"):
             fit_table(frame.drop(columns="x"), "own.csv")
 
+    def test_a_column_whose_categories_are_rare_is_warned_of(self, caplog):
+        amounts = [f"{i},5" for i in range(40)] + ["7,0"] * 2
+        fit_table(pd.DataFrame({"amount": amounts, "kind": ["a", "b"] * 21}))
+        assert "column amount holds text; only 5% of its rows have one of its 1 cat" in caplog.text
+        assert "column kind" not in caplog.text
+
     def test_text_that_is_mostly_numbers_is_meant_as_numbers(self):
         numbers = [str(i) for i in range(50)]
         assert fit_table(pd.DataFrame({"x": numbers})).columns == (Column("x"),)

@@ -9,6 +9,7 @@ import pytest
 from eco.data.encoding import TextEncoding
 from eco.data.files import Reading
 from eco.data.splits import load_splits
+from eco.data.tables import read_table
 from eco.errors import DataError
 
 SHARES = {"calibration": 0.1, "tuning": 0.1, "certification": 0.1}
@@ -219,6 +220,11 @@ class TestArrays:
     def test_what_is_no_text_is_refused(self, tmp_path, X, message):
         with pytest.raises(DataError, match=message):
             load(archived(tmp_path, X=X, y=Y), "text")
+
+    def test_an_empty_line_is_an_empty_text(self, tmp_path):
+        path = tmp_path / "one.csv"
+        path.write_text("text\nabc\n\nNA\n")
+        assert read_table(path, "one.csv", ("text",))["text"].tolist() == ["abc", "", "NA"]
 
     def test_texts_may_be_ids_of_a_tokenizer(self, tmp_path):
         X = np.random.default_rng(0).integers(0, 1000, (N, 5))

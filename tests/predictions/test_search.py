@@ -87,6 +87,8 @@ def test_a_certificate_counts_groups():
     assert certified.n_samples == 250
     with pytest.raises(EcoError, match="for groups only harm can be certified"):
         certify(COSTS, groups=groups, **PREDICTIONS)
+    with pytest.raises(EcoError, match=r"max_loss or max_harm must be None.*got 0\.5 and 5"):
+        certify(COSTS, max_loss=0.5, max_harm=5.0, **PREDICTIONS)
     with pytest.raises(TargetError, match=r"takes 299 groups at least .*; got 250.* certify 1\.20"):
         certify(COSTS, groups=groups, max_harm=1.0, **PREDICTIONS)
 

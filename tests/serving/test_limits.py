@@ -1,5 +1,6 @@
 """What a server refuses, and how it ends."""
 
+import json
 import select
 import shutil
 import signal
@@ -121,6 +122,33 @@ def test_a_gigabyte_is_refused_before_it_is_sent(client, path, media):
     with connect(client) as connection:
         connection.sendall(head(path, media, 10**9))
         assert received(connection).startswith("HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize(("path", "media"), [("/predict", OCTETS), (INFER, JSON)])
+def test_compressed_bodies_are_not_taken_for_pixels(client, path, media):
+    headers = {"content-type": media, "content-encoding": "gzip"}
+    body = json.dumps(tensor()).encode() if media == JSON else bytes(SIZE)
+    response = client.post(path, content=body, headers=headers)
+    assert response.status_code == 415
+    assert "Content-Encoding must be identity; got gzip" in response.json()["error"]
+
+
+@pytest.mark.parametrize("line", [b"X-a: %s\r\n" % (b"a" * 1000), b"a" * 1000])
+def test_headers_without_an_end_are_refused(client, line):
+    with connect(client) as connection:
+        connection.sendall(b"GET /v2 HTTP/1.1\r\nX-b: ")
+        with suppress(OSError):  # it may end before all is sent
+            for _ in range(1000):
+                connection.sendall(line)
+        with suppress(ConnectionError):
+            assert received(connection).startswith("HTTP/1.1 431 ")
+    assert client.get("/v2/health/live").status_code == 200
+
+
+def test_what_is_no_http_is_told_in_json(client):
+    with connect(client) as connection:
+        connection.sendall(b"GET\r\n\r\n")
+        assert '{"error": "the request must be HTTP/1.1"}' in received(connection)
 
 
 def test_large_bodies_that_wait_fill_no_memory(client):
