@@ -8,6 +8,7 @@ from eco.commands import command
 from eco.energy.machine import machine, origin
 from eco.errors import FileError, TargetError
 from eco.evaluation.classes import named, vanished_classes
+from eco.strategies.decisions import decide
 from eco.workflow import artifacts as files
 from eco.workflow import params
 from eco.workflow.outcomes import check_comparable, load_outcomes
@@ -39,7 +40,7 @@ def doctor() -> None:
     settings = params.load()
     for title, find in [
         ("candidates for cascades, on the tuning samples", _pool_findings),
-        ("chosen strategy, on the tuning samples", _class_findings),
+        ("chosen strategy, on the tuning samples", _chosen_findings),
         ("energies", _energy_findings),
         ("files", _file_findings),
     ]:
@@ -56,10 +57,19 @@ def _pool_findings(_: params.Params) -> Iterator[str]:
         yield f"{check.replace('_', ' ')}: {finding}"
 
 
-def _class_findings(settings: params.Params) -> Iterator[str]:
+def _chosen_findings(settings: params.Params) -> Iterator[str]:
     strategy, last = chosen_strategy(settings), settings.pool[-1]
     names = files.LABELS.load(dataset=settings.data.name).class_names
-    vanished = vanished_classes(strategy, load_outcomes(settings, "tuning"))
+    outcomes = load_outcomes(settings, "tuning")
+    decisions = decide(strategy, outcomes)
+    share = decisions.energy_j(outcomes) / outcomes.energy_j[-1]
+    if share > 1:
+        yield f"takes {share:.2f} times the energy of always {last}: choose another, by eco tune"
+    answering = {settings.pool[place] for place in decisions.answered_by}
+    for model in strategy.models[:-1]:
+        if model not in answering:
+            yield f"{model} runs and answers nothing: lower its threshold, or leave it out"
+    vanished = vanished_classes(strategy, outcomes)
     missing = named([names[label] for label in vanished])
     yield f"never answers {missing}, which {last} does" if missing else "answers every class"
 

@@ -34,6 +34,18 @@ def test_a_complete_workflow_is_called_so(settings):
     assert "missing" not in text and "are there" in text
 
 
+def test_a_cascade_that_saves_nothing_is_named(settings):
+    dataset, first = settings.data.name, settings.cascading.active_models[0]
+    assert "runs and answers nothing" not in eco("doctor").stdout
+    for model in settings.cascading.active_models[:-1]:
+        p = artifacts.PREDICTIONS.load(model=model, dataset=dataset)
+        unsure = {split: np.full_like(values, 1 / 3) for split, values in p.items()}
+        artifacts.PREDICTIONS.save(unsure, model=model, dataset=dataset)
+    text = eco("doctor").stdout
+    assert f"{first} runs and answers nothing: lower its threshold, or leave it out" in text
+    assert f"times the energy of always {settings.pool[-1]}: choose another" in text
+
+
 def test_a_class_that_the_chosen_cascade_never_answers_is_named(settings):
     assert "answers every class" in eco("doctor").stdout
     dataset = settings.data.name
