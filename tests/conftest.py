@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +12,19 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+# Under nohup, and in the background of a shell, these are ignored, by all that is started as well.
+for _number, _handler in (
+    (signal.SIGHUP, signal.SIG_DFL),
+    (signal.SIGQUIT, signal.SIG_DFL),
+    (signal.SIGINT, signal.default_int_handler),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest begins first, what needs its results comes last: workers end together."""
-    place = {"test_end_to_end.py": -1, "test_commands.py": 1}
+    place = {"test_end_to_end.py": -2, "test_table_study.py": -1, "test_commands.py": 1}
     top = REPOSITORY / "tests"
     items.sort(key=lambda item: place.get(item.path.name, 0) if item.path.parent == top else 0)
 
