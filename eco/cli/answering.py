@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eco.cli import writers
+from eco.cli.inputs import SAMPLES
 from eco.cli.strategies import load_energy_j, load_router_energy_j, load_strategy
 from eco.data.kinds import KINDS
 from eco.data.streams import Samples
@@ -44,7 +45,7 @@ class Runner:
         self.names = writers.Names(class_names, strategy.models)
         kind = settings.data.kind
         self._dtype = next(dtype for (dtype, _), one in KINDS.items() if one == kind)
-        self._samples = {"images": "images", "table": "rows", "text": "texts"}[kind]
+        self._samples = SAMPLES[kind]
 
     def __call__(self, X: Array) -> tuple[Answers, Array]:
         """Answer a batch of samples."""

@@ -7,6 +7,7 @@ from typing import get_args
 
 import click
 
+from eco.cli.inputs import SAMPLES
 from eco.data.files import Reading
 from eco.data.kinds import Kind
 from eco.data.splits import load_splits
@@ -27,7 +28,6 @@ DATA = "A file, or a folder of images, as docs/your-own.md says; or digits, or f
 KIND = "What samples are; by default table for .csv and .parquet, else images."
 TARGET = "Of .csv and .parquet: the column with the class; by default target."
 TEXT = "Of .csv and .parquet: the column with the texts; by default text."
-SAMPLES = {"images": "images", "table": "rows", "text": "texts"}
 MODELS = "Models of the pool, separated by commas, light to heavy; all of them by default."
 
 

@@ -15,6 +15,8 @@ from eco.workflow.schema import Params
 SPLITS = ("train", *artifacts.PREDICTED)
 #: Standard input, and standard output.
 PIPE = "-"
+#: What a study of each kind of data answers.
+SAMPLES = {"images": "images", "table": "rows", "text": "texts"}
 #: Endings of files with arrays, and of those with images.
 ARRAYS = (".npy", ".npz", ".npy.gz")
 IMAGES = (*ARRAYS, "-idx3-ubyte", "-idx3-ubyte.gz")

@@ -128,5 +128,5 @@ def load_shape(strategy: Strategy) -> tuple[int, int]:
     model = strategy.models[0]
     axes = artifacts.MODEL.load(model=model).graph.input[0].type.tensor_type.shape.dim
     if len(axes) != 3 or not all(axis.dim_value > 0 for axis in axes[1:]):
-        raise artifacts.MODEL.error("must take images (n, height, width)", model=model)
+        raise artifacts.MODEL.error("must take grey images (n, height, width)", model=model)
     return axes[1].dim_value, axes[2].dim_value

@@ -224,7 +224,7 @@ def _held_out(
     if source.groups is not None:
         log.info("whole groups are in one split; one sample of each group certifies")
     if source.times is not None:
-        log.info("split by time: the latest images are held out")
+        log.info("split by time: the latest samples are held out")
     all_shares = shares if "val" in given else {"train": 1 - sum(shares.values()), **shares}
     drawn = hold_out(name, source, all_shares, seed, n_classes)
     return {"train": given["train"], **drawn, "test": given["test"]}
