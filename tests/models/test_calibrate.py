@@ -1,5 +1,8 @@
 import numpy as np
 import pytest
+from sklearn.datasets import make_classification
+from sklearn.metrics import log_loss
+from sklearn.tree import DecisionTreeClassifier
 
 from eco.evaluation.calibration import calibration_error
 from eco.models.features import ImageFeatures
@@ -8,6 +11,8 @@ from eco.models.onnx.export import export_softmax, parse
 from tests.models.conftest import softmax
 
 N_CLASSES = 4
+IDENTITY = f"""same (float[n, {N_CLASSES}] answers) => (float[n, {N_CLASSES}] same)
+    {{ same = Identity(answers) }}"""
 
 
 @pytest.fixture(scope="module")
@@ -23,13 +28,35 @@ def samples():
 @pytest.fixture
 def identity():
     """A model whose probabilities are its input."""
-    return parse(f"""same (float[n, {N_CLASSES}] answers) => (float[n, {N_CLASSES}] same)
-        {{ same = Identity(answers) }}""")
+    return parse(IDENTITY)
 
 
 def test_the_factor_undoes_overconfidence(samples):
     overconfident, _, y = samples
-    assert calibrate.inverse_temperature(overconfident, y) == pytest.approx(0.5, abs=0.03)
+    factor, smoothing = calibrate.inverse_temperature(overconfident, y)
+    assert factor == pytest.approx(0.5, abs=0.03)
+    assert smoothing <= 1e-3, "no class has a probability of 0"
+
+
+def test_leaves_that_rule_a_class_out_dont_spoil_a_tree(run):
+    X, y = make_classification(
+        3000, n_classes=N_CLASSES, n_informative=6, flip_y=0.1, random_state=0
+    )
+    train, fitted, held_out = np.split(np.arange(3000), [1000, 2000])
+    tree = DecisionTreeClassifier(max_leaf_nodes=40, random_state=0).fit(X[train], y[train])
+    p = tree.predict_proba(X).astype(np.float32)
+    assert (p[fitted, y[fitted]] == 0).any()
+    graph = parse(IDENTITY)
+    factor, _ = calibrate.inverse_temperature(p[fitted], y[fitted], [1e-12])
+    alone = run(calibrate.with_temperature(graph, factor), p[held_out])
+    q = run(calibrate.calibrated(graph, p[fitted], y[fitted], "temperature")[0], p[held_out])
+    assert (q.argmax(axis=1) == p[held_out].argmax(axis=1)).all()
+    assert log_loss(y[held_out], q) < log_loss(y[held_out], alone) - 0.05
+    correct = q.argmax(axis=1) == y[held_out]
+    before, spoilt, after = (
+        calibration_error(r.max(axis=1), correct) for r in (p[held_out], alone, q)
+    )
+    assert after < before < spoilt
 
 
 def test_a_graph_with_temperature_gives_the_honest_probabilities(samples, identity, run):

@@ -14,6 +14,9 @@ with extra("onnx"):
 
 Array = NDArray[Any]
 
+#: What may be added to probabilities of 0 and 1, as trees have them, before their logarithm.
+SMOOTHINGS = (1e-12, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3)
+
 
 def calibrated(
     graph: onnx.ModelProto, probabilities: Array, y: Array, method: str
@@ -35,32 +38,47 @@ def calibrated(
         That the scores are divided by, where the method has one.
     """
     if method == "temperature":
-        factor = inverse_temperature(probabilities, y)
-        return with_temperature(graph, factor), 1 / factor
+        smoothings = SMOOTHINGS[:1] if _end(graph).op_type == "Softmax" else SMOOTHINGS
+        factor, smoothing = inverse_temperature(probabilities, y, smoothings)
+        return with_temperature(graph, factor, smoothing), 1 / factor
     if method == "isotonic":
         graph = with_interpolation(graph, isotonic_tables(probabilities, y))
     return graph, None
 
 
-def inverse_temperature(probabilities: Array, y: Array) -> float:
-    """Factor on the logarithms of the probabilities that makes the labels likeliest.
+def inverse_temperature(
+    probabilities: Array, y: Array, smoothings: Sequence[float] = SMOOTHINGS
+) -> tuple[float, float]:
+    """Factor on the logarithms of the probabilities that makes the labels likeliest, and smoothing.
 
     One factor for all classes changes no prediction (Guo et al. 2017, "On Calibration of Modern
-    Neural Networks").
+    Neural Networks"), nor does a number that is added to all probabilities first. Leaves of trees
+    need one (Provost and Domingos 2003, "Tree Induction for Probability-Based Ranking"): a label
+    to which one of them gives no probability would draw the factor to 0.
 
     Parameters
     ----------
     probabilities : array of shape (n_samples, n_classes)
         Of one model, on samples that it was not trained on.
     y : array of shape (n_samples,)
+    smoothings : sequence of float
+        Numbers to choose from, above 0.
 
     Returns
     -------
-    float
+    factor : float
         Positive; above 1 if the model was underconfident, below 1 if overconfident.
+    smoothing : float
     """
-    (calibrator,) = _fitted(probabilities, y, "temperature").calibrators
-    return float(calibrator.beta_)
+    from sklearn.metrics import log_loss
+
+    def fit(smoothing: float) -> tuple[float, float, float]:
+        fitted = _fitted(smoothed := probabilities + smoothing, y, "temperature")
+        loss = log_loss(y, fitted.predict_proba(_exact(smoothed)), labels=fitted.classes)
+        return float(loss), float(fitted.calibrators[0].beta_), smoothing
+
+    _, factor, smoothing = min(map(fit, smoothings))
+    return factor, smoothing
 
 
 def isotonic_tables(probabilities: Array, y: Array) -> list[tuple[Array, Array]]:
@@ -106,20 +124,27 @@ def _fitted(probabilities: Array, y: Array, method: str) -> Any:
         def predict(self, X: Array) -> Array:
             return X.argmax(axis=1)
 
-    exact = probabilities.astype(np.float64)
-    exact /= exact.sum(axis=1, keepdims=True)
+    exact = _exact(probabilities)
     calibrated = CalibratedClassifierCV(FrozenEstimator(Precomputed()), method=method, cv=2)
     return calibrated.fit(exact, y).calibrated_classifiers_[0]
 
 
-def with_temperature(graph: onnx.ModelProto, inverse_temperature: float) -> onnx.ModelProto:
-    """A model's graph whose probabilities are softmax(logarithm x inverse temperature).
+def _exact(probabilities: Array) -> Array:
+    exact = probabilities.astype(np.float64)
+    exact /= exact.sum(axis=1, keepdims=True)
+    return exact
 
-    Where the graph ends in a softmax of scores, these are multiplied instead of the logarithms:
-    the same probabilities without a second softmax.
+
+def with_temperature(
+    graph: onnx.ModelProto, inverse_temperature: float, smoothing: float = SMOOTHINGS[0]
+) -> onnx.ModelProto:
+    """A model's graph whose probabilities are softmax(log(p + smoothing) x inverse temperature).
+
+    Where the graph ends in a softmax of scores, these are multiplied instead of the logarithms,
+    without smoothing: the same probabilities without a second softmax.
     """
     factor = np.asarray(inverse_temperature, np.float32)
-    end = next(node for node in graph.graph.node if graph.graph.output[0].name in node.output)
+    end = _end(graph)
     if end.op_type == "Softmax":
         result = onnx.ModelProto.FromString(graph.SerializeToString())
         body, index = result.graph, list(graph.graph.node).index(end)
@@ -130,15 +155,15 @@ def with_temperature(graph: onnx.ModelProto, inverse_temperature: float) -> onnx
         return canonical(result, "probabilities")
     n_classes = graph.graph.output[0].type.tensor_type.shape.dim[1].dim_value
     back = parse(
-        f"""temperature (float[n, {n_classes}] probabilities, float tiny, float factor)
+        f"""temperature (float[n, {n_classes}] probabilities, float smoothing, float factor)
         => (float[n, {n_classes}] calibrated)
         {{
-            positive = Add(probabilities, tiny)
+            positive = Add(probabilities, smoothing)
             logits = Log(positive)
             multiplied = Mul(logits, factor)
             calibrated = Softmax<axis = -1>(multiplied)
         }}""",
-        {"tiny": np.float32(1e-12), "factor": factor},
+        {"smoothing": np.float32(smoothing), "factor": factor},
         _opset(graph),
     )
     return _followed_by(graph, back)
@@ -188,6 +213,11 @@ def with_interpolation(
         _opset(graph),
     )  # fmt: skip
     return _followed_by(graph, back)
+
+
+def _end(graph: onnx.ModelProto) -> onnx.NodeProto:
+    """The node that makes the probabilities."""
+    return next(node for node in graph.graph.node if graph.graph.output[0].name in node.output)
 
 
 def _opset(graph: onnx.ModelProto) -> int:
