@@ -50,8 +50,9 @@ def recorded(digits):
     ("precision", "flags", "expected"),
     [
         ("bfloat16", ["avx2"], "float32"),
-        ("bfloat16", ["avx2", "avx512_bf16"], "bfloat16"),
-        ("float32", ["avx512_bf16"], "float32"),
+        ("bfloat16", ["avx512_bf16"], "float32"),
+        ("bfloat16", ["avx512_bf16", "amx_bf16"], "bfloat16"),
+        ("float32", ["amx_bf16"], "float32"),
     ],
 )
 def test_the_precision_is_one_that_the_processor_has(precision, flags, expected):
