@@ -111,7 +111,7 @@ class TestBadTables:
             (b"age;target\n1;2\n", "must have commas between its columns; got 'age;target'"),
             (b"a,target\n1,2,3\n4,5,6\n", "can't be read as a table"),
             (b"a,target\n1,2\n4,5,6\n", "can't be read as a table .*line 3"),
-            (b"\xff\xfe\0a,target\n", "can't be read as a table .*utf-8"),
+            (b"\xff\xfe\0a,target\n", "can't be read as a table.* must be text in UTF-8"),
             (b"\0\0\0", "own.csv"),
         ],
     )
