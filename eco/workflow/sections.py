@@ -20,6 +20,7 @@ from eco.models.settings import (
 )
 from eco.strategies.certification import Measure
 from eco.strategies.names import CERTIFIED, TUNED
+from eco.workflow.countries import check_country
 
 with extra("workflow"):
     from pydantic import (
@@ -183,7 +184,7 @@ class Energy(Section):
         description="`rapl`: the processor's own counters. `load`: CPU time x `watts_per_core`. "
         "`auto`: the first there is."
     )
-    country: Annotated[str, Field(pattern=r"^[A-Z]{3}\Z")] = Field(
+    country: Annotated[str, AfterValidator(check_country)] = Field(
         description="ISO code of the country whose grid turns joules into g CO2e."
     )
     watts_per_core: Annotated[float, Field(ge=1e-3, le=1000)] = Field(
