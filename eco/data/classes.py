@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eco.data.columns import MANY, is_missing, texts
+from eco.data.columns import MANY, is_missing, lacks_number, texts
 from eco.errors import DataError, shortened
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array = NDArray[Any]
 
@@ -40,8 +43,11 @@ def label(where: str, given: Mapping[str, Array]) -> tuple[dict[str, Array], lis
                 f"got {classes.dtype} of shape {classes.shape}"
             )
         values = pd.Series(classes, dtype=object)
-        if (lacking := is_missing(values) | (values == "").to_numpy()).any():
-            problem = f"row {lacking.argmax()} must hold a class; it holds nothing"
+        if (lacking := _lacking(values)).any():
+            row, held = int(lacking.argmax()), "nothing"
+            if isinstance(values[row], str) and values[row]:
+                held = f"{values[row]}, which stands for nothing among numbers"
+            problem = f"row {row} must hold a class; it holds {held}"
             raise DataError(f"{where}: {array}, {problem}", "Fill it in, or delete the row.")
         named[array] = [text for text in texts(values) if text is not None]
     first = next(iter(named))
@@ -53,6 +59,14 @@ def label(where: str, given: Mapping[str, Array]) -> tuple[dict[str, Array], lis
                 f"{where}: classes of {array} must be in {first} too; got {shortened(new[0], 40)}"
             )
     return {array: np.array([places[x] for x in found]) for array, found in named.items()}, names
+
+
+def _lacking(values: "pd.Series[Any]") -> Array:
+    """Which rows have no class: among numbers NA and the like are none, too."""
+    lacking = lacks_number(values)
+    others = {str(text) for text in texts(values[~lacking])}
+    are_numbers = others and all(map(NUMBER.fullmatch, others))
+    return lacking if are_numbers else is_missing(values) | (values == "").to_numpy()
 
 
 def sorted_names(where: str, array: str, names: set[str]) -> list[str]:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
+#: Texts that stand for a missing number; among categories, classes and texts they are as any other.
+MISSING = ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND",
+           "1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null")  # fmt: skip
 #: Categories of a column that have a column of their own, at most; how often each must occur.
 MAX_CATEGORIES, LEAST = 100, 2
 #: Text that is a number in this share of its rows, of more numbers than these, is meant as numbers.
@@ -64,8 +67,11 @@ def fit_column(values: "pd.Series[Any]", name: str, where: str) -> Column | None
         missing = np.isnan(_numbers(values, name, where))
         return None if missing.all() else Column(name, missing=bool(missing.any()))
     present = [text for text in texts(values) if text is not None]
-    if np.mean([DATE.fullmatch(text.strip()) is not None for text in present]) >= MOSTLY:
-        place = int(np.argmin(is_missing(values)))
+    are_dates = [
+        DATE.fullmatch(text.strip()) is not None for text in present if text not in MISSING
+    ]
+    if are_dates and np.mean(are_dates) >= MOSTLY:
+        place = int(np.argmin(lacks_number(values)))
         raise cell_error(where, values, place, name, "a number or a category", DATE_ADVICE)
     categories = frequent(Counter(present))[:MAX_CATEGORIES]
     return Column(name, tuple(categories)) if categories else None
@@ -80,7 +86,7 @@ def _is_numeric(values: "pd.Series[Any]", name: str, where: str) -> bool:
     if pd.api.types.is_numeric_dtype(values):
         return True
     objects = values.to_numpy(object)
-    missing = is_missing(objects)
+    missing = lacks_number(objects)
     for place in np.flatnonzero(~missing).tolist():
         if not isinstance(objects[place], str | bool | np.bool_ | numbers.Number):
             is_date = isinstance(objects[place], datetime.date | np.datetime64)
@@ -108,7 +114,7 @@ def _numbers(values: "pd.Series[Any]", name: str, where: str) -> Array:
             for v in objects
         ]
         x = pd.to_numeric(pd.Series(kept, dtype=object), errors="coerce").to_numpy(float)
-        wrong = np.isnan(x) & ~is_missing(objects)
+        wrong = np.isnan(x) & ~lacks_number(objects)
     if wrong.any():
         remedy = "Where a number is missing, leave the cell empty."
         raise cell_error(where, values, int(wrong.argmax()), name, "a number", remedy)
@@ -139,6 +145,12 @@ def is_missing(objects: Any) -> Array:
     import pandas as pd
 
     return np.array([bool(pd.api.types.is_scalar(v) and pd.isna(v)) for v in objects], bool)
+
+
+def lacks_number(objects: Any) -> Array:
+    """Which of some values are missing where numbers are meant: also those of `MISSING`."""
+    marks = np.array([isinstance(value, str) and value in MISSING for value in objects], bool)
+    return is_missing(objects) | marks
 
 
 def frequent(counts: Mapping[str, int]) -> list[str]:

@@ -62,7 +62,8 @@ def group_numbers(where: str, given: Arrays, sizes: Mapping[str, int]) -> dict[s
     if values.dtype.kind not in "iufmMU":
         problem = f"{', '.join(names)} must hold numbers, text or dates; got {values.dtype}"
         raise DataError(f"{where}: {problem}")
-    if (missing := np.isin(values.astype(str), ("", "nan", "NaT"))).any():
+    # NaN and NaT differ from themselves.
+    if (missing := values == "" if values.dtype.kind == "U" else values != values).any():
         found = (
             f"{names[part_of[missing.argmax()]]} must name the group of every sample; got nothing"
         )

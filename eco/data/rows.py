@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from eco.data import streams, tables
 from eco.data.coded import Coding
-from eco.data.columns import texts
+from eco.data.columns import MISSING, texts
 from eco.data.encoding import TableEncoding
 from eco.data.fetch import check_regular
 from eco.data.streams import Batch, Samples
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 Frames = Iterator["pd.DataFrame"]
 
-#: Cells of a CSV that pandas takes for missing ones.
-MISSING = ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND",
-           "1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null")  # fmt: skip
 #: The column that names samples in the answers, unless models read it.
 ID = "id"
 
@@ -159,7 +156,11 @@ def _csv(
     def frames(size: int) -> Frames:
         are_text = {*wanted.categories, *wanted.texts}
         types = {place: str for place, column in places.items() if column in are_text}
-        missing = {place: MISSING for place, column in places.items() if column not in wanted.texts}
+        missing = {
+            place: [""] if column in wanted.categories else MISSING
+            for place, column in places.items()
+            if column not in wanted.texts
+        }
         with tables.read_errors(path, name):
             reader = pd.read_csv(
                 path, header=0, names=range(len(header)), dtype=types, keep_default_na=False,

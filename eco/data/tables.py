@@ -31,7 +31,7 @@ def read_table(path: Path, where: str, as_text: tuple[str, ...] = ()) -> "pd.Dat
     where : str
         What messages begin with.
     as_text : tuple of str, optional
-        Columns of a CSV in which every cell is a text, as ``NA`` is.
+        Columns of a CSV in which every cell is a text, also an empty one.
 
     Raises
     ------
@@ -110,7 +110,16 @@ def _read_csv(path: Path, where: str, as_text: tuple[str, ...]) -> "pd.DataFrame
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         frame = pd.read_csv(path, index_col=False, low_memory=False, **form)
-    if places := [place for place, name in enumerate(names) if name in as_text]:
+    # pandas takes NA for a missing value among texts, too.
+    taken = [place for place in frame if frame[place].isna().any() and _holds_text(frame[place])]
+    own = [place for place, name in enumerate(names) if name in as_text]
+    if places := sorted({*taken, *own}):
         frame[places] = pd.read_csv(path, usecols=places, dtype=str, keep_default_na=False, **form)
+        emptied = [place for place in taken if place not in own]
+        frame[emptied] = frame[emptied].mask(frame[emptied] == "")
     frame.columns = pd.Index(names)
     return frame
+
+
+def _holds_text(values: "pd.Series[Any]") -> bool:
+    return any(isinstance(value, str) for value in values.to_numpy(object))

@@ -16,11 +16,11 @@ FRAME = pd.DataFrame(
     {
         "id": [f"00{i}" for i in range(7)],
         "age": [41.0, 23, np.nan, 60, 18, 33, 52],
-        "code": ["7", "7", "x", "x", "NA", "7", "7"],
+        "code": ["7", "7", "x", "x", "NA", "NA", None],
         "target": ["buys", "leaves", "buys", "buys", "leaves", "leaves", "buys"],
     }
 )
-TABLE = encoding.fit_table(FRAME[["age", "code"]].replace("NA", None))
+TABLE = encoding.fit_table(FRAME[["age", "code"]])
 TEXTS = pd.DataFrame({"text": ["so dear", "NA", "dear so so"], "target": CLASSES + CLASSES[:1]})
 TEXT = encoding.fit_text([*TEXTS["text"], "NA"], 10, 5)
 
@@ -52,11 +52,19 @@ def read(path, coding=TABLE, size=3, labels=None):
 def test_rows_are_encoded_as_all_at_once_in_batches_of_any_size(tmp_path, suffix, size):
     """Also where a batch of the column code holds numbers alone, or ids begin with 0."""
     samples, X, y, ids = read(write(tmp_path, FRAME, suffix), size=size)
-    np.testing.assert_array_equal(X, TABLE.encode(FRAME.replace("NA", None)))
+    np.testing.assert_array_equal(X, TABLE.encode(FRAME))
     assert X.dtype == np.float32 and y.dtype == np.int64
     assert y.tolist() == [0, 1, 0, 0, 1, 1, 0]
     assert ids.tolist() == FRAME["id"].tolist()
     assert samples.n in (None, len(FRAME))
+
+
+def test_na_is_a_category_and_no_number(tmp_path):
+    (tmp_path / "new.csv").write_text("age,code\nNA,NA\n,\n")
+    X = read(tmp_path / "new.csv")[1]
+    frame = pd.DataFrame({"age": ["NA", None], "code": ["NA", None]})
+    np.testing.assert_array_equal(X, TABLE.encode(frame))
+    assert np.isnan(X[:, 0]).all() and X[:, 1:].sum(axis=1).tolist() == [2, 1]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
@@ -69,7 +77,7 @@ def test_texts_are_read_as_they_are(tmp_path, suffix):
 def test_other_columns_and_their_order_do_not_matter(tmp_path):
     other = FRAME[["code", "age"]].assign(more="?", age_too=1)
     _, X, y, ids = read(write(tmp_path, other))
-    np.testing.assert_array_equal(X, TABLE.encode(FRAME.replace("NA", None)))
+    np.testing.assert_array_equal(X, TABLE.encode(FRAME))
     assert y is None and ids is None
 
 

@@ -234,6 +234,42 @@ class TestArrays:
         assert sorted(map(tuple, rows.tolist())) == sorted(map(tuple, X.tolist()))
 
 
+class TestMissingValues:
+    """Among numbers an empty cell and NA are missing; among texts an empty cell alone is."""
+
+    @pytest.mark.parametrize("suffix", SUFFIXES)
+    def test_of_categories(self, tmp_path, suffix):
+        region = np.array(["NA", "EU", "null", None], object)[np.arange(N) % 4]
+        path = written(tmp_path, TABLE.assign(region=region, target=Y), suffix)
+        *_, column = load(path).encoding.columns
+        assert sorted(column.categories) == ["EU", "NA", "null"]
+
+    @pytest.mark.parametrize("suffix", SUFFIXES)
+    def test_of_numbers(self, tmp_path, suffix):
+        """Also where they are written as texts, and half of them are missing."""
+        age = np.where(np.arange(N) % 2, "NA", np.arange(N).astype(str))
+        column, _ = load(
+            written(tmp_path, TABLE.assign(age=age, target=Y), suffix)
+        ).encoding.columns
+        assert column.categories is None and column.missing
+
+    def test_a_wrong_number_is_named_among_missing_ones(self, tmp_path):
+        age = np.where(np.arange(N) % 2, "NA", np.arange(N).astype(str))
+        path = written(tmp_path, TABLE.assign(age=["abc", *age[1:]], target=Y))
+        assert "row 0, column age: must be a number; got 'abc'" in refused(path)
+
+    def test_of_dates(self, tmp_path):
+        day = np.where(np.arange(N) % 2, "NA", "2026-01-31")
+        assert "Turn dates into" in refused(written(tmp_path, TABLE.assign(day=day, target=Y)))
+
+    def test_of_groups(self, tmp_path):
+        person = np.where(
+            np.arange(N) < 8, "nan", np.char.add("p", (np.arange(N) // 8).astype(str))
+        )
+        path = written(tmp_path, TABLE.assign(person=person, target=Y))
+        assert len(load(path, groups="person").splits["certification"].y) == 4
+
+
 class TestClasses:
     @pytest.mark.parametrize(
         ("y", "names"),
@@ -255,6 +291,10 @@ class TestClasses:
         frame = TABLE.assign(target=["NA", "null"] * (N // 2), text="NA NA")
         assert load(written(tmp_path, frame)).class_names == ["NA", "null"]
         assert load(written(tmp_path, frame), "text").encoding.words == ("na",)
+
+    def test_na_is_none_among_numbers(self, tmp_path):
+        path = written(tmp_path, TABLE.assign(target=["NA", *["0", "1"] * 200][:N]))
+        assert "column target, row 0 must hold a class; it holds NA, which" in refused(path)
 
     def test_more_than_256(self, tmp_path):
         y = np.arange(300 * 40) % 300
