@@ -1,5 +1,6 @@
 """Files of one's own: arrays of an .npz, IDX files in a folder, tables as CSV or Parquet."""
 
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -96,11 +97,18 @@ def _own_table(path: Path, where: str, reading: Reading) -> dict[str, Any]:
     for kind, name in columns.items():
         if name and name not in frame:
             key = reading.key(kind)
+            close = difflib.get_close_matches(name[:200], frame.columns, n=1)
+            meant = f"Did you mean {shortened(close[0], 40)}? " if close else ""
             raise DataError(
                 f"{where} must have the column {shortened(name, 40)} ({key}); it has "
                 f"{shortened(', '.join(frame.columns))}",
-                f"Name one of them by {key}.",
+                f"{meant}Name one of them by {key}.",
             )
+    of_column: dict[str, str] = {}
+    for kind, name in columns.items():
+        if name and of_column.setdefault(name, kind) != kind:
+            keys = f"{reading.key(of_column[name])} and {reading.key(kind)}"
+            raise DataError(f"{where}: {keys} must name two columns; got {shortened(name, 40)}")
     named = {reading.target, reading.groups, reading.time} - {""}
     X = frame[reading.text] if is_text else frame.drop(columns=list(named))
     arrays = {"X": X, "y": frame[reading.target].to_numpy(object)}

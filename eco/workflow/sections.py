@@ -34,6 +34,9 @@ with extra("workflow"):
 #: Data sets that are found or downloaded; any other lies at `data.path`.
 BUILT_IN_DATA = ("fashion-mnist", "digits")
 
+#: Shares that are held out add up to less.
+MOST_HELD_OUT = 0.9
+
 #: What `cascading.thresholds` may say instead of numbers; both bring their own models.
 SELECTED = (TUNED, CERTIFIED)
 
@@ -77,7 +80,7 @@ class Shares(Section):
 
     @model_validator(mode="after")
     def _something_is_left_to_train_on(self) -> Self:
-        if self.calibration + self.tuning + self.certification >= 0.9:
+        if self.calibration + self.tuning + self.certification >= MOST_HELD_OUT:
             raise ValueError(
                 "must leave at least a tenth of the samples to train on, "
                 f"got {self.calibration} + {self.tuning} + {self.certification}"
