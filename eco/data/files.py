@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,8 @@ def read_own(path: Path, held_out: Sequence[str], reading: Reading) -> dict[str,
     """
     where = f"{reading.origin}: {shortened(path)}"
     try:
+        if not tables.is_table(path):
+            _refuse_columns(where, reading)
         if path.is_dir() and reading.kind != "images":
             raise DataError(f"{where} must be {reading.files}, not a folder")
         if path.is_dir():
@@ -82,6 +85,16 @@ def read_own(path: Path, held_out: Sequence[str], reading: Reading) -> dict[str,
     except OSError as error:
         problem = f"{where} can't be read: {error.strerror}"
         raise DataError(problem, f"Name {reading.files}.") from None
+
+
+def _refuse_columns(where: str, reading: Reading) -> None:
+    """Refuse names of columns by which arrays would not be split."""
+    for kind in filter(partial(getattr, reading), BELONGING):
+        raise DataError(
+            f"{where} has no columns, but {reading.key(kind)} names one: "
+            f"{shortened(getattr(reading, kind), 40)}",
+            f"Put them into an .npz as an array called {kind}, and leave {reading.key(kind)} out.",
+        )
 
 
 def _own_table(path: Path, where: str, reading: Reading) -> dict[str, Any]:

@@ -144,6 +144,9 @@ class Data(Section):
             raise RuleError("data.path", f"{problem}. Give data of your own another data.name")
         if self.name in BUILT_IN_DATA and self.kind != "images":
             raise RuleError("data.kind", f"must be images, as {self.name} are; got {self.kind}")
+        if self.name in BUILT_IN_DATA and (self.groups or self.time):
+            key = "data.groups" if self.groups else "data.time"
+            raise RuleError(key, f"must be '', as {self.name} have no columns")
         if self.groups and self.time:
             raise RuleError("data.time", "must be '' where data.groups is a column; got both")
         return self

@@ -162,6 +162,16 @@ class TestBadTables:
             written(tmp_path, OWN["table"][["target"]])
         )
 
+    @pytest.mark.parametrize("kind", ["images", "table"])
+    @pytest.mark.parametrize("key", ["groups", "time"])
+    def test_columns_of_arrays(self, tmp_path, kind, key):
+        """Or samples would be split as if no column were named."""
+        X = np.zeros((N, 3, 3), np.uint8) if kind == "images" else TABLE[["age"]].to_numpy()
+        path = archived(tmp_path, X=X, y=np.arange(N) % 2)
+        message = refused(path, kind, **{key: "person"})
+        assert f"has no columns, but data.{key} names one: person" in message
+        assert f"an array called {key}" in message
+
     def test_groups_and_times_that_are_none(self, tmp_path):
         path = written(tmp_path, OWN["table"].assign(x=[None, *range(1, N)], z="xx"))
         assert "groups must name the group of every sample" in refused(path, groups="x")

@@ -146,6 +146,7 @@ REFUSED = [
     ("data.kind", "audio", "data.kind must be 'images', 'table' or 'text'", "got 'audio'"),
     ("data.kind", "table", "data.kind must be images, as fashion-mnist are", "got table"),
     ("data.target", "", "data.target", "got ''"),
+    ("data.time", "day", "data.time must be '', as fashion-mnist have no columns", "columns"),
     ("data.words", 0, "data.words must be at least 1", "got 0"),
     ("data.length", 20_000, "data.length must be at most 10000", "got 20000"),
     ("quantized", ["tiny"], "quantized must name models of the pool that aren't trees", "got tiny"),
