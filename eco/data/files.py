@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eco.data import fetch, idx, tables
-from eco.data.columns import texts
+from eco.data.columns import check_cells, texts
 from eco.data.division import array_name
 from eco.data.kinds import Kind
 from eco.errors import DataError, shortened
@@ -126,6 +126,7 @@ def _own_table(path: Path, where: str, reading: Reading) -> dict[str, Any]:
     X = frame[reading.text] if is_text else frame.drop(columns=list(named))
     arrays = {"X": X, "y": frame[reading.target].to_numpy(object)}
     if reading.groups:
+        check_cells(frame[reading.groups], reading.groups, where, dates=True)
         groups = texts(frame[reading.groups])
         arrays["groups"] = np.array([group or "" for group in groups])
     if reading.time:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from eco.data import streams, tables
 from eco.data.coded import Coding
-from eco.data.columns import MISSING, texts
+from eco.data.columns import MISSING, cell_error, texts
 from eco.data.encoding import TableEncoding
 from eco.data.fetch import check_regular
 from eco.data.streams import Batch, Samples
@@ -132,11 +132,9 @@ def _labels(values: "pd.Series[Any]", class_names: Sequence[str], name: str) -> 
     places = {each: place for place, each in enumerate(class_names)}
     y = np.array([places.get(text or "", -1) for text in texts(values)], np.int64)
     for row in np.flatnonzero(y < 0)[:1]:
-        raise DataError(
-            f"{name}: row {values.index[row]}, column {shortened(values.name, 40)}: must be one of "
-            f"the {len(class_names)} classes; got {shortened(repr(values.iloc[row]), 40)}",
-            "Leave the column out where classes aren't known.",
-        )
+        must = f"one of the {len(class_names)} classes"
+        remedy = "Leave the column out where classes aren't known."
+        raise cell_error(name, values, int(row), str(values.name), must, remedy)
     return y
 
 

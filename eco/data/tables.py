@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 #: Of CSV; what else than a comma may stand between its columns.
 ENCODING, SEPARATORS = "utf-8-sig", ";\t|"
+#: What files that aren't CSV begin with.
+OTHERS = {
+    b"PK": "a zip archive, as .xlsx is", b"\xd0\xcf\x11\xe0": "an .xls file",
+    b"\x1f\x8b": "what gzip compressed, whose name must end in .csv.gz",
+    b"PAR1": "Parquet, whose name must end in .parquet",
+    b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16",
+}  # fmt: skip
 
 
 def is_table(path: Path) -> bool:
@@ -44,7 +51,9 @@ def read_table(path: Path, where: str, as_text: tuple[str, ...] = ()) -> "pd.Dat
         if path.name.lower().endswith(".parquet"):
             with extra("parquet"):
                 import pyarrow.parquet  # noqa: F401
-            frame = pd.read_parquet(path).reset_index(drop=True)
+            frame = pd.read_parquet(path)
+            # What has a name is a column, as it is in a CSV of the same frame.
+            frame = frame.reset_index(drop=frame.index.names == [None])
         else:
             frame = _read_csv(path, where, as_text)
     frame = as_frame(frame, where)
@@ -64,8 +73,12 @@ def read_errors(path: Path, where: str) -> Iterator[None]:
         folder = "" if path.is_absolute() else f" in {shortened(Path.cwd())}"
         raise DataError(f"{where} does not exist{folder}") from None
     except UnicodeDecodeError as error:
+        with path.open("rb") as file:
+            start = file.read(4)
+        others = (f"it is {other}" for magic, other in OTHERS.items() if start.startswith(magic))
         raise DataError(
-            f"{where} can't be read as a table: it must be text in UTF-8 ({shortened(error)})",
+            f"{where} can't be read as a table: it must be text in UTF-8 "
+            f"({next(others, shortened(error))})",
             "Save it as CSV in UTF-8, or convert it: iconv -f LATIN1 -t UTF-8.",
         ) from None
     except Exception as error:  # what pandas raises on damaged bytes is not a closed list

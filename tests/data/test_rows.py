@@ -67,6 +67,19 @@ def test_na_is_a_category_and_no_number(tmp_path):
     assert np.isnan(X[:, 0]).all() and X[:, 1:].sum(axis=1).tolist() == [2, 1]
 
 
+@pytest.mark.parametrize("value", [b"7", ["7"], {"a": 7}])
+def test_what_can_be_no_category_is_refused(tmp_path, value):
+    path = write(tmp_path, FRAME.assign(code=[value] * len(FRAME)), ".parquet")
+    with pytest.raises(DataError, match=r"row 0, column code: must be a number or a text; got"):
+        read(path)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_category_of_blanks_is_missing(tmp_path, suffix):
+    X = read(write(tmp_path, FRAME.assign(code=" "), suffix))[1]
+    assert not X[:, 2:].any()
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_texts_are_read_as_they_are(tmp_path, suffix):
     _, X, y, ids = read(write(tmp_path, TEXTS, suffix), TEXT)
@@ -154,7 +167,9 @@ def test_what_a_csv_says_otherwise_is_named(tmp_path, content, says):
         (b"age|code\n1|x\n", "must have commas between its columns; got 'age|code'. Write it"),
         (b"age,code\n1,5,x\n", "a row has more cells than the first line has"),
         ("age,code\n1,\u00e9\n".encode("latin-1"), "must be text in UTF-8 .* Save it as CSV in"),
-        ("age,code\n1,x\n".encode("utf-16"), "must be text in UTF-8 .* Save it as CSV in UTF-8"),
+        ("age,code\n1,x\n".encode("utf-16"), r"must be text in UTF-8 \(it is UTF-16\). Save it as"),
+        (b"PK\x03\x04\xff", r"must be text in UTF-8 \(it is a zip archive, as .xlsx is\)"),
+        (gzip.compress(b"age,code\n1,x\n"), r"\(it is what gzip .* must end in .csv.gz\)"),
     ],
 )
 def test_it_says_what_init_says_of_the_same_file(tmp_path, content, says):

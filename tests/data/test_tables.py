@@ -177,6 +177,11 @@ class TestBadTables:
         assert "groups must name the group of every sample" in refused(path, groups="x")
         assert "must hold a number or a date" in refused(path, time="z")
 
+    def test_an_index_with_a_name_is_a_column(self, tmp_path):
+        path = written(tmp_path, OWN["table"].set_index("city"), "parquet")
+        names = [column.name for column in load(path).encoding.columns]
+        assert sorted(names) == ["age", "city"]
+
     def test_files_of_another_kind(self, tmp_path):
         path = written(tmp_path, OWN["table"])
         assert "where data.kind is images" in refused(path, "images")
@@ -263,6 +268,17 @@ class TestMissingValues:
         ).encoding.columns
         assert column.categories is None and column.missing
 
+    @pytest.mark.parametrize("suffix", SUFFIXES)
+    def test_blanks_are_nothing(self, tmp_path, suffix):
+        age = np.where(np.arange(N) % 2, " ", np.arange(N).astype(str))
+        frame = TABLE.assign(age=age, city=np.where(np.arange(N) % 3, " ", "a"), target=Y)
+        age, city = load(written(tmp_path, frame, suffix)).encoding.columns
+        assert age.categories is None and age.missing
+        assert city.categories == ("a",)
+        frame = frame.assign(target=np.where(np.arange(N) % 2, " ", "ja"))
+        message = refused(written(tmp_path, frame, suffix))
+        assert "row 1 must hold a class; it holds nothing" in message
+
     def test_a_wrong_number_is_named_among_missing_ones(self, tmp_path):
         age = np.where(np.arange(N) % 2, "NA", np.arange(N).astype(str))
         path = written(tmp_path, TABLE.assign(age=["abc", *age[1:]], target=Y))
@@ -301,6 +317,26 @@ class TestClasses:
         frame = TABLE.assign(target=["NA", "null"] * (N // 2), text="NA NA")
         assert load(written(tmp_path, frame)).class_names == ["NA", "null"]
         assert load(written(tmp_path, frame), "text").encoding.words == ("na",)
+
+    @pytest.mark.parametrize(
+        ("names", "message"),
+        [
+            (["1", "1.0"], "must write each class alike; got '1' and '1.0'"),
+            (["ja", "ja "], "must write each class alike; got 'ja' and 'ja '"),
+        ],
+    )
+    def test_one_that_is_written_in_two_ways(self, tmp_path, names, message):
+        assert message in refused(written(tmp_path, TABLE.assign(target=names * (N // 2))))
+
+    def test_long_numbers_are_told_apart(self, tmp_path):
+        names = ["12345678901234567890", "12345678901234567891"]
+        path = written(tmp_path, TABLE.assign(target=names * (N // 2)))
+        assert load(path).class_names == names
+
+    @pytest.mark.parametrize("value", [b"a", ["a"]])
+    def test_what_can_be_none(self, tmp_path, value):
+        path = written(tmp_path, TABLE.assign(target=[value] * N), "parquet")
+        assert "must be a number or a text; got" in refused(path)
 
     def test_na_is_none_among_numbers(self, tmp_path):
         path = written(tmp_path, TABLE.assign(target=["NA", *["0", "1"] * 200][:N]))
