@@ -25,7 +25,7 @@ from eco.cli import engines, folders, inputs, stores, writers
 from eco.cli.answering import Runner, Totals, answer, described, summary
 from eco.cli.folders import Folder, LocalFolder
 from eco.cli.stores import Object, Record
-from eco.cli.strategies import load_energy_j, load_router_energy_j
+from eco.cli.strategies import load_energy_j, load_router_energy_j, model_paths
 from eco.cli.workers import in_processes
 from eco.data.streams import Samples
 from eco.data.tables import SUFFIXES
@@ -136,9 +136,7 @@ class Task:
     def made_with(self) -> Record:
         """What answers depend on beside their input, as JSON values."""
         settings, strategy = self.settings, self.strategy
-        paths = [artifacts.MODEL.path(model=model) for model in strategy.models]
-        if strategy.router:
-            paths.append(artifacts.ROUTER_MODEL.path(router=strategy.router))
+        paths = model_paths(strategy)
         encoding = artifacts.ENCODING.path()
         return {
             "strategy": strategy.to_json(),

@@ -14,7 +14,7 @@ from eco.cli import engines, folders, many, writers
 from eco.cli.answering import Reference, Runner, answer, described, summary
 from eco.cli.inputs import PIPE, SPLITS, open_input
 from eco.cli.realised import meter_run, realised_lines
-from eco.cli.strategies import find_strategy, load_strategy
+from eco.cli.strategies import find_strategy, load_strategy, warn_of_changed_models
 from eco.data import lines
 from eco.data.streams import Samples
 from eco.errors import DataError, FileError
@@ -105,6 +105,7 @@ def predict(
         for split in filter(SPLITS.__contains__, sources):  # missing, or of another data set
             artifacts.SPLITS.load(split=split, dataset=settings.data.name)
         strategy, suffix = find_strategy(settings, name), f".{form or 'csv'}"
+        warn_of_changed_models([strategy])
         folder = folders.open_folder(output)
         task = many.Task(settings, name, strategy, folder, suffix, batch_size)
         paths = [str(artifacts.SPLITS.path(split=s)) if s in SPLITS else s for s in sources]
@@ -156,6 +157,7 @@ class _One:
 def _predict_one(settings: Params, name: str, one: _One, batch_size: int, workers: int) -> None:
     one.check()
     strategy, reading = find_strategy(settings, name), None
+    warn_of_changed_models([strategy, *([always(settings.pool[-1])] if one.compare else [])])
     with open_input(settings, one.source, one.labels) as samples:
         runner = Runner(settings, strategy, workers)
         runner.check(lines.NAME if one.source == PIPE else one.source, samples.shape)

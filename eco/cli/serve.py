@@ -7,7 +7,7 @@ import click
 from eco.cli.limits import check_covers, limit_options, load_limit
 from eco.cli.monitor import OPEN_SHARE
 from eco.cli.options import FiniteRange
-from eco.cli.strategies import find_strategy
+from eco.cli.strategies import find_strategy, warn_of_changed_models
 from eco.cli.switching import OnDrift, budget_policy, drift_policy, load_served
 from eco.errors import DataError
 from eco.serving.app import make_app
@@ -77,6 +77,7 @@ def serve(
         now = time.time()
         check_covers(intensity, now, now)
         policy, strategies = budget_policy(settings, name, strategy, limit, intensity)
+    warn_of_changed_models(strategies)
     served = load_served(settings, name, strategy, strategies)
     wait_s = None if batch_wait_ms is None else batch_wait_ms / 1000
     service = Service(served, policy, workers, wait_s)

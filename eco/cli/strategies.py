@@ -1,11 +1,13 @@
 """The strategies that can run, by name: what they are, their figures on test, their energies."""
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import click
 from numpy.typing import NDArray
 
 from eco.errors import LONGEST, EcoError, FileError, TargetError
@@ -14,7 +16,7 @@ from eco.runtime.engine import Answers
 from eco.runtime.loading import load
 from eco.strategies.names import CHOSEN, strategy_name
 from eco.strategies.strategy import Strategy, always
-from eco.workflow import artifacts
+from eco.workflow import artifacts, lock
 from eco.workflow.outcomes import check_comparable, measured
 from eco.workflow.schema import Params
 from eco.workflow.selection import chosen_strategy, made_for, named_strategies
@@ -95,6 +97,25 @@ def load_router_energy_j(settings: Params, router: str | None) -> float:
     check_comparable()
     with measured(artifacts.ROUTER_ENERGY) as energy:
         return float(energy.energy_j([router], settings.energy.batch_size)[0])
+
+
+def model_paths(strategy: Strategy) -> list[Path]:
+    """The files of the models that a strategy runs, and of its router."""
+    paths = [artifacts.MODEL.path(model=model) for model in strategy.models]
+    if strategy.router:
+        paths.append(artifacts.ROUTER_MODEL.path(router=strategy.router))
+    return paths
+
+
+def warn_of_changed_models(strategies: Iterable[Strategy]) -> None:
+    """Say which files of models are not those that energies and certificates were made with."""
+    for path in lock.changed({path: None for one in strategies for path in model_paths(one)}):
+        click.echo(
+            f"WARNING: {path} is not the file that the results were made with (dvc.lock), so "
+            "energies and certificates may not hold for it. dvc status says what changed; to bring "
+            f"it back: git checkout HEAD -- {path}",
+            err=True,
+        )
 
 
 def open_session(settings: Params) -> Callable[[str], Model]:

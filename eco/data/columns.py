@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
+#: Texts that stand for a missing number; among categories, classes and texts they are as any other.
+MISSING = ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND",
+           "1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null")  # fmt: skip
 #: Categories of a column that have a column of their own, at most; how often each must occur.
 MAX_CATEGORIES, LEAST = 100, 2
 #: Text that is a number in this share of its rows, of more numbers than these, is meant as numbers.
@@ -53,6 +56,7 @@ class Column:
             x = _numbers(values, self.name, where)
             columns = [x, np.isnan(x)] if self.missing else [x]
             return np.column_stack(columns).astype(np.float32)
+        check_cells(values, self.name, where)
         places = {category: place for place, category in enumerate(self.categories)}
         found = np.array([-1 if text is None else places.get(text, -1) for text in texts(values)])
         return (found[:, None] == np.arange(len(places))).astype(np.float32)
@@ -64,8 +68,11 @@ def fit_column(values: "pd.Series[Any]", name: str, where: str) -> Column | None
         missing = np.isnan(_numbers(values, name, where))
         return None if missing.all() else Column(name, missing=bool(missing.any()))
     present = [text for text in texts(values) if text is not None]
-    if np.mean([DATE.fullmatch(text.strip()) is not None for text in present]) >= MOSTLY:
-        place = int(np.argmin(is_missing(values)))
+    are_dates = [
+        DATE.fullmatch(text.strip()) is not None for text in present if text not in MISSING
+    ]
+    if are_dates and np.mean(are_dates) >= MOSTLY:
+        place = int(np.argmin(lacks_number(values)))
         raise cell_error(where, values, place, name, "a number or a category", DATE_ADVICE)
     categories = frequent(Counter(present))[:MAX_CATEGORIES]
     return Column(name, tuple(categories)) if categories else None
@@ -79,18 +86,25 @@ def _is_numeric(values: "pd.Series[Any]", name: str, where: str) -> bool:
         return False
     if pd.api.types.is_numeric_dtype(values):
         return True
+    check_cells(values, name, where)
     objects = values.to_numpy(object)
-    missing = is_missing(objects)
-    for place in np.flatnonzero(~missing).tolist():
-        if not isinstance(objects[place], str | bool | np.bool_ | numbers.Number):
-            is_date = isinstance(objects[place], datetime.date | np.datetime64)
-            must = "a number or a text"
-            raise cell_error(where, values, place, name, must, DATE_ADVICE if is_date else "")
-    present = objects[~missing]
+    present = objects[~lacks_number(objects)]
     if not any(isinstance(value, str) for value in present):
         return True
     found = pd.to_numeric(pd.Series(present, dtype=object), errors="coerce")
     return bool(found.notna().mean() >= MOSTLY and found.nunique() > MANY)
+
+
+def check_cells(values: "pd.Series[Any]", name: str, where: str, dates: bool = False) -> None:
+    """Refuse what is neither a number nor a text, as a list is; and a date, unless there may be."""
+    objects = values.to_numpy(object)
+    known: Any = str | bool | np.bool_ | numbers.Number
+    known = known | datetime.date | np.datetime64 if dates else known
+    for place in np.flatnonzero(~is_missing(objects)).tolist():
+        if not isinstance(objects[place], known):
+            is_date = isinstance(objects[place], datetime.date | np.datetime64)
+            must = "a number or a text"
+            raise cell_error(where, values, place, name, must, DATE_ADVICE if is_date else "")
 
 
 def _numbers(values: "pd.Series[Any]", name: str, where: str) -> Array:
@@ -108,7 +122,7 @@ def _numbers(values: "pd.Series[Any]", name: str, where: str) -> Array:
             for v in objects
         ]
         x = pd.to_numeric(pd.Series(kept, dtype=object), errors="coerce").to_numpy(float)
-        wrong = np.isnan(x) & ~is_missing(objects)
+        wrong = np.isnan(x) & ~lacks_number(objects)
     if wrong.any():
         remedy = "Where a number is missing, leave the cell empty."
         raise cell_error(where, values, int(wrong.argmax()), name, "a number", remedy)
@@ -126,11 +140,11 @@ def _to_float(value: Any) -> float:
 
 
 def texts(values: "pd.Series[Any]") -> list[str | None]:
-    """Categories of a column as text; None where one is missing. 3.0 is 3."""
+    """Categories of a column as text; None where one is missing, or blank. 3.0 is 3."""
     objects = values.to_numpy(object)
     return [
         None if missing else str(int(v)) if isinstance(v, float) and v.is_integer() else str(v)
-        for v, missing in zip(objects, is_missing(objects), strict=True)
+        for v, missing in zip(objects, is_missing(objects) | is_blank(objects), strict=True)
     ]
 
 
@@ -139,6 +153,17 @@ def is_missing(objects: Any) -> Array:
     import pandas as pd
 
     return np.array([bool(pd.api.types.is_scalar(v) and pd.isna(v)) for v in objects], bool)
+
+
+def is_blank(objects: Any) -> Array:
+    """Which of some values are texts of blanks alone, or of nothing."""
+    return np.array([isinstance(value, str) and not value.strip() for value in objects], bool)
+
+
+def lacks_number(objects: Any) -> Array:
+    """Which of some values are missing where numbers are meant: also those of `MISSING`."""
+    marks = [isinstance(value, str) and value.strip() in MISSING for value in objects]
+    return is_missing(objects) | np.array(marks, bool)
 
 
 def frequent(counts: Mapping[str, int]) -> list[str]:

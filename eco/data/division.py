@@ -62,7 +62,8 @@ def group_numbers(where: str, given: Arrays, sizes: Mapping[str, int]) -> dict[s
     if values.dtype.kind not in "iufmMU":
         problem = f"{', '.join(names)} must hold numbers, text or dates; got {values.dtype}"
         raise DataError(f"{where}: {problem}")
-    if (missing := np.isin(values.astype(str), ("", "nan", "NaT"))).any():
+    # NaN and NaT differ from themselves.
+    if (missing := values == "" if values.dtype.kind == "U" else values != values).any():
         found = (
             f"{names[part_of[missing.argmax()]]} must name the group of every sample; got nothing"
         )
@@ -142,13 +143,13 @@ def quarter(where: str, samples: Samples, seed: int) -> tuple[Samples, Samples]:
 
 
 def hold_out(
-    name: str, samples: Samples, shares: Mapping[str, float], seed: int, n_classes: int
+    name: str, samples: Samples, shares: Mapping[str, float], seed: int, n_classes: int, key: str
 ) -> dict[str, Samples]:
     """Splits of samples, by the share of the samples or groups that each takes.
 
     ``train`` is what the others leave; where `shares` doesn't name it, they are in proportion to
     their shares and leave nothing. By time they follow in the order of `shares`. Raises a
-    `DataError` if a split would lack a class.
+    `DataError` if a split would lack a class; `key` is what it calls the shares.
     """
     labels = samples.unit_labels
     whole = 1.0 if "train" in shares else sum(shares.values())
@@ -168,7 +169,7 @@ def hold_out(
             remedy = "Raise the smallest share, or leave time out."
         counts = ", ".join(f"{split} {size}" for split, size in sizes.items())
         raise DataError(
-            f"params.yaml: data.shares must leave samples of every class in each split of {name}; "
+            f"{key} must leave samples of every class in each split of {name}; "
             f"got {counts} of {len(labels)} {unit} ({error})",
             remedy,
         ) from None

@@ -1,8 +1,10 @@
 """Files of one's own: arrays of an .npz, IDX files in a folder, tables as CSV or Parquet."""
 
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eco.data import fetch, idx, tables
-from eco.data.columns import texts
+from eco.data.columns import check_cells, texts
 from eco.data.division import array_name
 from eco.data.kinds import Kind
 from eco.errors import DataError, shortened
@@ -71,6 +73,8 @@ def read_own(path: Path, held_out: Sequence[str], reading: Reading) -> dict[str,
     """
     where = f"{reading.origin}: {shortened(path)}"
     try:
+        if not tables.is_table(path):
+            _refuse_columns(where, reading)
         if path.is_dir() and reading.kind != "images":
             raise DataError(f"{where} must be {reading.files}, not a folder")
         if path.is_dir():
@@ -81,6 +85,16 @@ def read_own(path: Path, held_out: Sequence[str], reading: Reading) -> dict[str,
     except OSError as error:
         problem = f"{where} can't be read: {error.strerror}"
         raise DataError(problem, f"Name {reading.files}.") from None
+
+
+def _refuse_columns(where: str, reading: Reading) -> None:
+    """Refuse names of columns by which arrays would not be split."""
+    for kind in filter(partial(getattr, reading), BELONGING):
+        raise DataError(
+            f"{where} has no columns, but {reading.key(kind)} names one: "
+            f"{shortened(getattr(reading, kind), 40)}",
+            f"Put them into an .npz as an array called {kind}, and leave {reading.key(kind)} out.",
+        )
 
 
 def _own_table(path: Path, where: str, reading: Reading) -> dict[str, Any]:
@@ -96,15 +110,23 @@ def _own_table(path: Path, where: str, reading: Reading) -> dict[str, Any]:
     for kind, name in columns.items():
         if name and name not in frame:
             key = reading.key(kind)
+            close = difflib.get_close_matches(name[:200], frame.columns, n=1)
+            meant = f"Did you mean {shortened(close[0], 40)}? " if close else ""
             raise DataError(
                 f"{where} must have the column {shortened(name, 40)} ({key}); it has "
                 f"{shortened(', '.join(frame.columns))}",
-                f"Name one of them by {key}.",
+                f"{meant}Name one of them by {key}.",
             )
+    of_column: dict[str, str] = {}
+    for kind, name in columns.items():
+        if name and of_column.setdefault(name, kind) != kind:
+            keys = f"{reading.key(of_column[name])} and {reading.key(kind)}"
+            raise DataError(f"{where}: {keys} must name two columns; got {shortened(name, 40)}")
     named = {reading.target, reading.groups, reading.time} - {""}
     X = frame[reading.text] if is_text else frame.drop(columns=list(named))
     arrays = {"X": X, "y": frame[reading.target].to_numpy(object)}
     if reading.groups:
+        check_cells(frame[reading.groups], reading.groups, where, dates=True)
         groups = texts(frame[reading.groups])
         arrays["groups"] = np.array([group or "" for group in groups])
     if reading.time:

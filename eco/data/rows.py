@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eco.data import streams
+from eco.data import streams, tables
 from eco.data.coded import Coding
-from eco.data.columns import texts
+from eco.data.columns import MISSING, cell_error, texts
 from eco.data.encoding import TableEncoding
 from eco.data.fetch import check_regular
 from eco.data.streams import Batch, Samples
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 Frames = Iterator["pd.DataFrame"]
 
-#: Cells of a CSV that pandas takes for missing ones.
-MISSING = ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND",
-           "1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null")  # fmt: skip
 #: The column that names samples in the answers, unless models read it.
 ID = "id"
 
@@ -92,7 +89,7 @@ def open_rows(
         reading: a cell that can't be encoded, or a class that isn't known.
     """
     name, wanted = shortened(path), _Columns.of(coding, target)
-    with streams.read_errors(name):
+    with tables.read_errors(path, name):
         check_regular(path)
         is_parquet = path.name.lower().endswith(".parquet")
         columns, n, frames = (_parquet if is_parquet else _csv)(path, name, wanted)
@@ -135,11 +132,9 @@ def _labels(values: "pd.Series[Any]", class_names: Sequence[str], name: str) -> 
     places = {each: place for place, each in enumerate(class_names)}
     y = np.array([places.get(text or "", -1) for text in texts(values)], np.int64)
     for row in np.flatnonzero(y < 0)[:1]:
-        raise DataError(
-            f"{name}: row {values.index[row]}, column {shortened(values.name, 40)}: must be one of "
-            f"the {len(class_names)} classes; got {shortened(repr(values.iloc[row]), 40)}",
-            "Leave the column out where classes aren't known.",
-        )
+        must = f"one of the {len(class_names)} classes"
+        remedy = "Leave the column out where classes aren't known."
+        raise cell_error(name, values, int(row), str(values.name), must, remedy)
     return y
 
 
@@ -152,30 +147,27 @@ def _csv(
     """
     import pandas as pd
 
-    how: dict[str, Any] = {"encoding": "utf-8-sig", "index_col": False}
-    if path.name.lower().endswith(".gz"):
-        how["compression"] = "gzip"
-    try:
-        # As they are: pandas would rename what is there twice.
-        header = pd.read_csv(path, header=None, nrows=1, dtype=str, **how).iloc[0].tolist()
-    except pd.errors.EmptyDataError:
-        header = []
+    header = tables.read_header(path, name)
     columns = wanted.there(header, name)
     places = {header.index(column): column for column in columns}
 
     def frames(size: int) -> Frames:
         are_text = {*wanted.categories, *wanted.texts}
         types = {place: str for place, column in places.items() if column in are_text}
-        missing = {place: MISSING for place, column in places.items() if column not in wanted.texts}
-        with streams.read_errors(name):
+        missing = {
+            place: [""] if column in wanted.categories else MISSING
+            for place, column in places.items()
+            if column not in wanted.texts
+        }
+        with tables.read_errors(path, name):
             reader = pd.read_csv(
                 path, header=0, names=range(len(header)), dtype=types, keep_default_na=False,
-                na_values=missing, chunksize=size, skip_blank_lines=len(header) > 1, **how,
+                na_values=missing, chunksize=size, skip_blank_lines=len(header) > 1,
+                encoding=tables.ENCODING, index_col=False,
             )  # fmt: skip
         with reader:
             while True:
-                with streams.read_errors(name), warnings.catch_warnings():
-                    # Rows longer than the first line.
+                with tables.read_errors(path, name), warnings.catch_warnings():
                     warnings.simplefilter("error", pd.errors.ParserWarning)
                     frame = next(reader, None)
                 if frame is None:
@@ -198,7 +190,7 @@ def _parquet(
     def frames(size: int) -> Frames:
         parts, start = file.iter_batches(size, columns=columns), 0
         while True:
-            with streams.read_errors(name):
+            with tables.read_errors(path, name):
                 part = next(parts, None)
                 if part is None:
                     return

@@ -94,7 +94,8 @@ def load_splits(
         names = _image_classes(where, given)
     if "class_names" in arrays:
         names = _class_names(where, arrays["class_names"], len(names))
-    splits = _held_out(name, where, given, shares, seed, len(names))
+    key = "--shares" if reading.by_options else "params.yaml: data.shares"
+    splits = _held_out(name, where, given, shares, seed, len(names), key)
     splits[CERTIFYING] = one_of_each_group(splits[CERTIFYING], seed)
     return _encoded(where, splits, names, reading)
 
@@ -210,7 +211,7 @@ def _check_classes(
 
 def _held_out(
     name: str, where: str, given: Mapping[str, Samples], shares: Mapping[str, float], seed: int,
-    n_classes: int,
+    n_classes: int, key: str,
 ) -> dict[str, Samples]:  # fmt: skip
     """The splits of the parts of a file: those that it lacks are drawn."""
     if next(iter(shares)) in given:
@@ -226,7 +227,7 @@ def _held_out(
     if source.times is not None:
         log.info("split by time: the latest samples are held out")
     all_shares = shares if "val" in given else {"train": 1 - sum(shares.values()), **shares}
-    drawn = hold_out(name, source, all_shares, seed, n_classes)
+    drawn = hold_out(name, source, all_shares, seed, n_classes, key)
     return {"train": given["train"], **drawn, "test": given["test"]}
 
 

@@ -25,6 +25,8 @@ FILES = (
     ".dvc/.gitignore", ".dvc/config", ".dvc/plots", ".dvcignore", ".gitignore", "data/.gitignore",
     "models/.gitignore", "stages",
 )  # fmt: skip
+#: Settings that name columns of a table.
+COLUMNS = ("target", "text", "groups", "time")
 README = """# {name}
 
 What one prediction of each model costs in joules on {name}, and which cascades and routers save
@@ -86,7 +88,7 @@ def settings(
         path = os.path.realpath(expanded(data))
         section |= {"name": _name(Path(path)), "kind": reading.kind}
         section["path"] = os.path.relpath(path, os.path.realpath(folder))
-        section |= {key: getattr(reading, key) for key in ("target", "text") if key in section}
+        section |= {key: getattr(reading, key) for key in COLUMNS if key in section}
     if models is not None:
         _choose(values, [name.strip() for name in models.split(",")])
     return values

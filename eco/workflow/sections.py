@@ -20,6 +20,7 @@ from eco.models.settings import (
 )
 from eco.strategies.certification import Measure
 from eco.strategies.names import CERTIFIED, TUNED
+from eco.workflow.countries import check_country
 
 with extra("workflow"):
     from pydantic import (
@@ -32,6 +33,9 @@ with extra("workflow"):
 
 #: Data sets that are found or downloaded; any other lies at `data.path`.
 BUILT_IN_DATA = ("fashion-mnist", "digits")
+
+#: Shares that are held out add up to less.
+MOST_HELD_OUT = 0.9
 
 #: What `cascading.thresholds` may say instead of numbers; both bring their own models.
 SELECTED = (TUNED, CERTIFIED)
@@ -76,7 +80,7 @@ class Shares(Section):
 
     @model_validator(mode="after")
     def _something_is_left_to_train_on(self) -> Self:
-        if self.calibration + self.tuning + self.certification >= 0.9:
+        if self.calibration + self.tuning + self.certification >= MOST_HELD_OUT:
             raise ValueError(
                 "must leave at least a tenth of the samples to train on, "
                 f"got {self.calibration} + {self.tuning} + {self.certification}"
@@ -140,6 +144,9 @@ class Data(Section):
             raise RuleError("data.path", f"{problem}. Give data of your own another data.name")
         if self.name in BUILT_IN_DATA and self.kind != "images":
             raise RuleError("data.kind", f"must be images, as {self.name} are; got {self.kind}")
+        if self.name in BUILT_IN_DATA and (self.groups or self.time):
+            key = "data.groups" if self.groups else "data.time"
+            raise RuleError(key, f"must be '', as {self.name} have no columns")
         if self.groups and self.time:
             raise RuleError("data.time", "must be '' where data.groups is a column; got both")
         return self
@@ -183,7 +190,7 @@ class Energy(Section):
         description="`rapl`: the processor's own counters. `load`: CPU time x `watts_per_core`. "
         "`auto`: the first there is."
     )
-    country: Annotated[str, Field(pattern=r"^[A-Z]{3}\Z")] = Field(
+    country: Annotated[str, AfterValidator(check_country)] = Field(
         description="ISO code of the country whose grid turns joules into g CO2e."
     )
     watts_per_core: Annotated[float, Field(ge=1e-3, le=1000)] = Field(

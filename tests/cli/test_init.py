@@ -126,6 +126,18 @@ class TestTablesAndTexts:
         assert settings.data.text == ("note" if "note" in arguments else "text")
         assert len(settings.pool) == len(settings.models) == n_models
 
+    def test_how_it_is_split(self, folder):
+        people = pd.DataFrame({"age": np.arange(400) / 8, "target": np.arange(400) % 2})
+        people.assign(person=np.arange(400) // 4, day=np.arange(400)).to_csv("all.csv", index=False)
+        shares = ("--shares", "0.1", "0.2", "0.3")
+        said = eco("init", "mine", "--data", "all.csv", "--time", "day", *shares).stdout
+        assert "120 train, 30 calibration, 60 tuning, 90 certification, 100 test" in said
+        data = params.load(folder / "mine/params.yaml").data
+        assert data.shares.model_dump() == {"calibration": 0.1, "tuning": 0.2, "certification": 0.3}
+        assert (data.groups, data.time) == ("", "day")
+        eco("init", "other", "--data", "all.csv", "--groups", "person")
+        assert params.load(folder / "other/params.yaml").data.groups == "person"
+
     @pytest.mark.parametrize("kind", ["table", "text"])
     def test_any_part_of_the_pool_makes_valid_settings(self, folder, kind):
         reading = Reading(kind)
@@ -144,6 +156,26 @@ class TestTablesAndTexts:
             (("people.parquet", "--kind", "images"), "where --kind is images"),
             (("people.parquet", "--kind", "table", "--text", "note"), "--text must be left out"),
             (("notes.npz", "--target", "y"), "--target must be left out where --kind is images"),
+            (
+                ("people.parquet", "--target", "churned", "--groups", "agee"),
+                "Did you mean age? Name",
+            ),
+            (
+                ("people.csv.gz", "--target", "age", "--time", "age"),
+                "--target and --time must name two",
+            ),
+            (("people.parquet", "--groups", "age", "--time", "age"), "must not both be given"),
+            (("notes.npz", "--kind", "text", "--groups", "y"), "--groups names a column of .csv"),
+            (("notes.npz", "--kind", "text", "--target", "y"), "--target names a column of .csv"),
+            (("notes.npz", "--time", "y"), "--time must be left out where --kind is images"),
+            (
+                ("people.csv.gz", "--target", "churned", "--shares", "0.4", "0.3", "0.3"),
+                "--shares must leave at least a tenth of the samples to train on; got 0.4 + 0.3",
+            ),
+            (
+                ("people.csv.gz", "--target", "churned", "--shares", "0.01", "0.001", "0.3"),
+                "--shares must leave samples of every class in each split",
+            ),
             (("people.parquet", "--target", ""), "--target must name a column; got nothing"),
             (("digits", "--kind", "table"), "--kind must be images, as digits are; got table"),
             (("nope.csv",), "--data: nope.csv does not exist"),

@@ -1,3 +1,4 @@
+import hashlib
 import os
 import signal
 import subprocess
@@ -5,9 +6,11 @@ import sys
 import time
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from eco.models.features import ImageFeatures
 from eco.models.onnx.export import export_softmax
@@ -307,6 +310,59 @@ def test_ten_times_the_images_take_the_same_memory(settings):
         output = subprocess.check_output([sys.executable, "-c", PEAK], env=environment, text=True)
         peaks.append(int(output.split()[-1]) * 1024)
     assert peaks[1] - peaks[0] < 5_000_000
+
+
+class TestModelsOfDvcLock:
+    """A file of a model must be the one that the results were made with."""
+
+    @pytest.fixture(autouse=True)
+    def record(self, settings):
+        files = {path: hashlib.md5(path.read_bytes()) for path in Path("models").rglob("*.onnx")}
+        self.outs = [
+            {"path": path.as_posix(), "hash": "md5", "md5": md5.hexdigest(), "size": 1}
+            for path, md5 in files.items()
+        ]
+        self.write(calibrate={"cmd": "x", "outs": self.outs})
+
+    def write(self, **stages):
+        lock = {"schema": "2.0", "stages": stages}
+        Path("dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
+
+    @pytest.mark.parametrize("arguments", [("test",), ("test", "X.npy", "-o", "out/")])
+    def test_another_file_is_named(self, settings, arguments):
+        np.save("X.npy", artifacts.SPLITS.load(split="test", dataset=settings.data.name)[0])
+        first, *_, last = settings.pool
+        of_first, of_last = (artifacts.MODEL.path(model=model) for model in (first, last))
+        assert eco("predict", *arguments, "-s", "mine").stderr == ""
+        of_first.write_bytes(of_last.read_bytes())
+        warning, *others = eco("predict", *arguments, "-s", "mine").stderr.splitlines()
+        assert f"WARNING: {of_first} is not the file that" in warning and others == []
+        assert "dvc status says what changed" in warning
+        assert f"git checkout HEAD -- {of_first}" in warning
+        assert eco("predict", "test", "-s", f"always {last}").stderr == ""
+
+    def test_also_the_last_one_that_is_compared_with_and_the_router(self, settings):
+        first, *_, last = settings.pool
+        path = artifacts.MODEL.path(model=last)
+        path.write_bytes(artifacts.MODEL.path(model=first).read_bytes())
+        assert eco("predict", "test", "-s", f"always {first}").stderr == ""
+        assert str(path) in eco("predict", "test", "-s", f"always {first}", "--compare").stderr
+        path = artifacts.ROUTER_MODEL.path(router="price_router")
+        path.write_bytes(path.read_bytes() + b"\x3a\x00")  # an empty graph, merged into the other
+        assert str(path) in eco("predict", "test", "-s", "price_router, certified").stderr
+
+    def test_a_stage_that_read_another_one(self, settings):
+        path = artifacts.MODEL.path(model=settings.pool[0])
+        deps = [{"path": path.as_posix(), "hash": "md5", "md5": "0" * 32, "size": 1}]
+        self.write(calibrate={"cmd": "x", "outs": self.outs}, benchmark={"cmd": "x", "deps": deps})
+        assert f"WARNING: {path}" in eco("predict", "test", "-s", "mine").stderr
+
+    @pytest.mark.parametrize("content", [None, b"", b"no: yaml: at all", b"\xff"])
+    def test_without_a_record_nothing_is_said(self, settings, content):
+        Path("dvc.lock").unlink()
+        if content is not None:
+            Path("dvc.lock").write_bytes(content)
+        assert eco("predict", "test", "-s", "mine").stderr == ""
 
 
 def test_a_single_model_has_its_own_name(settings):

@@ -111,7 +111,7 @@ class TestBadTables:
             (b"age;target\n1;2\n", "must have commas between its columns; got 'age;target'"),
             (b"a,target\n1,2,3\n4,5,6\n", "can't be read as a table"),
             (b"a,target\n1,2\n4,5,6\n", "can't be read as a table .*line 3"),
-            (b"\xff\xfe\0a,target\n", "can't be read as a table .*utf-8"),
+            (b"\xff\xfe\0a,target\n", "can't be read as a table.* must be text in UTF-8"),
             (b"\0\0\0", "own.csv"),
         ],
     )
@@ -162,10 +162,25 @@ class TestBadTables:
             written(tmp_path, OWN["table"][["target"]])
         )
 
+    @pytest.mark.parametrize("kind", ["images", "table"])
+    @pytest.mark.parametrize("key", ["groups", "time"])
+    def test_columns_of_arrays(self, tmp_path, kind, key):
+        """Or samples would be split as if no column were named."""
+        X = np.zeros((N, 3, 3), np.uint8) if kind == "images" else TABLE[["age"]].to_numpy()
+        path = archived(tmp_path, X=X, y=np.arange(N) % 2)
+        message = refused(path, kind, **{key: "person"})
+        assert f"has no columns, but data.{key} names one: person" in message
+        assert f"an array called {key}" in message
+
     def test_groups_and_times_that_are_none(self, tmp_path):
         path = written(tmp_path, OWN["table"].assign(x=[None, *range(1, N)], z="xx"))
         assert "groups must name the group of every sample" in refused(path, groups="x")
         assert "must hold a number or a date" in refused(path, time="z")
+
+    def test_an_index_with_a_name_is_a_column(self, tmp_path):
+        path = written(tmp_path, OWN["table"].set_index("city"), "parquet")
+        names = [column.name for column in load(path).encoding.columns]
+        assert sorted(names) == ["age", "city"]
 
     def test_files_of_another_kind(self, tmp_path):
         path = written(tmp_path, OWN["table"])
@@ -234,6 +249,53 @@ class TestArrays:
         assert sorted(map(tuple, rows.tolist())) == sorted(map(tuple, X.tolist()))
 
 
+class TestMissingValues:
+    """Among numbers an empty cell and NA are missing; among texts an empty cell alone is."""
+
+    @pytest.mark.parametrize("suffix", SUFFIXES)
+    def test_of_categories(self, tmp_path, suffix):
+        region = np.array(["NA", "EU", "null", None], object)[np.arange(N) % 4]
+        path = written(tmp_path, TABLE.assign(region=region, target=Y), suffix)
+        *_, column = load(path).encoding.columns
+        assert sorted(column.categories) == ["EU", "NA", "null"]
+
+    @pytest.mark.parametrize("suffix", SUFFIXES)
+    def test_of_numbers(self, tmp_path, suffix):
+        """Also where they are written as texts, and half of them are missing."""
+        age = np.where(np.arange(N) % 2, "NA", np.arange(N).astype(str))
+        column, _ = load(
+            written(tmp_path, TABLE.assign(age=age, target=Y), suffix)
+        ).encoding.columns
+        assert column.categories is None and column.missing
+
+    @pytest.mark.parametrize("suffix", SUFFIXES)
+    def test_blanks_are_nothing(self, tmp_path, suffix):
+        age = np.where(np.arange(N) % 2, " ", np.arange(N).astype(str))
+        frame = TABLE.assign(age=age, city=np.where(np.arange(N) % 3, " ", "a"), target=Y)
+        age, city = load(written(tmp_path, frame, suffix)).encoding.columns
+        assert age.categories is None and age.missing
+        assert city.categories == ("a",)
+        frame = frame.assign(target=np.where(np.arange(N) % 2, " ", "ja"))
+        message = refused(written(tmp_path, frame, suffix))
+        assert "row 1 must hold a class; it holds nothing" in message
+
+    def test_a_wrong_number_is_named_among_missing_ones(self, tmp_path):
+        age = np.where(np.arange(N) % 2, "NA", np.arange(N).astype(str))
+        path = written(tmp_path, TABLE.assign(age=["abc", *age[1:]], target=Y))
+        assert "row 0, column age: must be a number; got 'abc'" in refused(path)
+
+    def test_of_dates(self, tmp_path):
+        day = np.where(np.arange(N) % 2, "NA", "2026-01-31")
+        assert "Turn dates into" in refused(written(tmp_path, TABLE.assign(day=day, target=Y)))
+
+    def test_of_groups(self, tmp_path):
+        person = np.where(
+            np.arange(N) < 8, "nan", np.char.add("p", (np.arange(N) // 8).astype(str))
+        )
+        path = written(tmp_path, TABLE.assign(person=person, target=Y))
+        assert len(load(path, groups="person").splits["certification"].y) == 4
+
+
 class TestClasses:
     @pytest.mark.parametrize(
         ("y", "names"),
@@ -255,6 +317,30 @@ class TestClasses:
         frame = TABLE.assign(target=["NA", "null"] * (N // 2), text="NA NA")
         assert load(written(tmp_path, frame)).class_names == ["NA", "null"]
         assert load(written(tmp_path, frame), "text").encoding.words == ("na",)
+
+    @pytest.mark.parametrize(
+        ("names", "message"),
+        [
+            (["1", "1.0"], "must write each class alike; got '1' and '1.0'"),
+            (["ja", "ja "], "must write each class alike; got 'ja' and 'ja '"),
+        ],
+    )
+    def test_one_that_is_written_in_two_ways(self, tmp_path, names, message):
+        assert message in refused(written(tmp_path, TABLE.assign(target=names * (N // 2))))
+
+    def test_long_numbers_are_told_apart(self, tmp_path):
+        names = ["12345678901234567890", "12345678901234567891"]
+        path = written(tmp_path, TABLE.assign(target=names * (N // 2)))
+        assert load(path).class_names == names
+
+    @pytest.mark.parametrize("value", [b"a", ["a"]])
+    def test_what_can_be_none(self, tmp_path, value):
+        path = written(tmp_path, TABLE.assign(target=[value] * N), "parquet")
+        assert "must be a number or a text; got" in refused(path)
+
+    def test_na_is_none_among_numbers(self, tmp_path):
+        path = written(tmp_path, TABLE.assign(target=["NA", *["0", "1"] * 200][:N]))
+        assert "column target, row 0 must hold a class; it holds NA, which" in refused(path)
 
     def test_more_than_256(self, tmp_path):
         y = np.arange(300 * 40) % 300

@@ -246,6 +246,15 @@ def test_a_fault_of_a_model_is_a_500_and_the_log_names_it(small, tmp_path):
         assert str(path) in process.communicate()[1]
 
 
+def test_a_model_that_dvc_lock_does_not_record_is_named(small, tmp_path):
+    shutil.copytree(small[0], tmp_path, dirs_exist_ok=True)
+    path = artifacts.MODEL.path(model=small[1].cascading.active_models[0])
+    (tmp_path / "dvc.lock").write_text(f"    - path: {path}\n      md5: {'0' * 32}\n")
+    with serving(tmp_path) as (_, process):
+        process.terminate()
+        assert f"WARNING: {path} is not the file" in process.communicate()[1]
+
+
 def test_what_cannot_be_served_is_named(settings):  # noqa: F811
     assert "no strategy is called nobody" in refused("serve", "-s", "nobody")
     first = settings.cascading.active_models[0]

@@ -1,5 +1,6 @@
 import copy
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import yaml
 
 from eco.errors import ParamsError
 from eco.models.settings import OwnSettings, kinds, settings_class
+from eco.workflow.countries import known_countries
 from eco.workflow.params import load
 from eco.workflow.schema import Params
 from tests.conftest import REPOSITORY
@@ -125,6 +127,9 @@ REFUSED = [
     ("energy.batch_size", 7, "energy.batch_size", "got 7"),
     ("energy.country", "France", "energy.country", "'France'"),
     ("energy.country", "FRA\n", "energy.country", "'FRA\\n'"),
+    ("energy.country", "GER", "did you mean DEU for Germany", "codes in CodeCarbon's"),
+    ("energy.country", "france", "did you mean FRA for France", "got 'france'"),
+    ("energy.country", "XQZ", "such as FRA, USA or IND", "got 'XQZ'"),
     ("energy.watts_per_core", -4.0, "energy.watts_per_core", "got -4.0"),
     ("energy.mode", "process", "energy.mode", "'process'"),
     ("oracle.none_correct", "first", "oracle.none_correct", "'first'"),
@@ -141,6 +146,7 @@ REFUSED = [
     ("data.kind", "audio", "data.kind must be 'images', 'table' or 'text'", "got 'audio'"),
     ("data.kind", "table", "data.kind must be images, as fashion-mnist are", "got table"),
     ("data.target", "", "data.target", "got ''"),
+    ("data.time", "day", "data.time must be '', as fashion-mnist have no columns", "columns"),
     ("data.words", 0, "data.words must be at least 1", "got 0"),
     ("data.length", 20_000, "data.length must be at most 10000", "got 20000"),
     ("quantized", ["tiny"], "quantized must name models of the pool that aren't trees", "got tiny"),
@@ -189,6 +195,18 @@ def test_what_is_wrong_is_named_and_so_is_the_way_back(changed, path, value, nam
     assert detail in message
     assert "make back" in message
     assert "pydantic" not in message
+
+
+def test_without_codecarbon_a_country_is_three_letters(changed, monkeypatch):
+    monkeypatch.setitem(sys.modules, "codecarbon", None)
+    assert load(changed("energy.country", "XQZ")).energy.country == "XQZ"
+    with pytest.raises(ParamsError, match=r"energy\.country must be an ISO .*; got 'Fr'"):
+        load(changed("energy.country", "Fr"))
+
+
+def test_countries_are_those_of_the_meter():
+    source = pytest.importorskip("codecarbon.input").DataSource()
+    assert known_countries().keys() == source.get_global_energy_mix_data().keys()
 
 
 NAMES_OF_OTHERS = [
