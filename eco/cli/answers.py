@@ -37,7 +37,7 @@ class AnswerColumns:
 
 
 def read_answers(
-    paths: Sequence[Path], name: str, strategy: Strategy, remedy: str = NAME_IT
+    paths: Sequence[Path], name: str, strategy: Strategy, n_classes: int, remedy: str = NAME_IT
 ) -> AnswerColumns:
     """The answers of a strategy in files, one file after the other.
 
@@ -47,9 +47,15 @@ def read_answers(
         If a file is none that `eco predict` writes, or can't be read.
     DataError
         If the strategy can't have given an answer, by its model and confidence, for which there is
-        the `remedy`; or if there is no sample.
+        the `remedy`; or if a label is none of the classes, or there is no sample.
     """
-    parts = [_of_strategy(path, *_read(path), name, strategy, remedy) for path in paths]
+    parts = []
+    for path in paths:
+        part = _of_strategy(path, *_read(path), name, strategy, remedy)
+        for row in np.flatnonzero((part.label < 0) | (part.label >= n_classes))[:1]:
+            problem = f"label must be from 0 to {n_classes - 1}; got {part.label[row]}"
+            raise DataError(f"{shortened(path)}, sample {row + 1:,}: {problem}", REMEDY)
+        parts.append(part)
     if not any(map(len, parts)):
         raise DataError(f"{shortened(paths[0])} holds no samples", REMEDY)
     return AnswerColumns(
@@ -67,6 +73,7 @@ def _read(path: Path) -> tuple[Array, Array, Array]:
     try:
         columns = _arrays(path) if path.suffix == ".npz" else _frame(path)
         label, confidence, by = (np.asarray(columns[column]) for column in COLUMNS)
+        by = by.astype(str)
     except FileError:  # a missing package
         raise
     except Exception as error:  # what NumPy, pandas and zipfile raise is not a closed list
@@ -77,7 +84,7 @@ def _read(path: Path) -> tuple[Array, Array, Array]:
     if not (all(kinds) and len(shapes) == 1 and ((confidence >= 0) & (confidence <= 1)).all()):
         problem = f"{name} must hold a label and a confidence from 0 to 1 for each sample"
         raise FileError(problem, REMEDY)
-    return label, confidence, by.astype(str)
+    return label, confidence, by
 
 
 def _of_strategy(

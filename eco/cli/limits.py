@@ -1,6 +1,5 @@
 """A limit of energy or carbon an hour: its options, and the settings that keep it."""
 
-import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,8 +7,8 @@ from pathlib import Path
 import click
 
 from eco.cli.options import FiniteRange
-from eco.cli.series import read_series
-from eco.errors import DataError, EcoError
+from eco.cli.series import LARGEST, read_series
+from eco.errors import DataError, EcoError, shortened
 from eco.evaluation.budget import Series, settings_below
 from eco.strategies.strategy import OperatingPoint, Strategy
 from eco.strategies.tuning import evaluate
@@ -50,13 +49,14 @@ def load_limit(
 
 
 def number_or_series(text: str, option: str, column: str) -> Series | float:
-    """A number from 0 on, or the `Series` that a file holds."""
+    """A number, or the `Series` that a file holds."""
     try:
         number = float(text)
     except ValueError:
         return read_series(Path(text), column)
-    if not 0 <= number < math.inf:
-        raise DataError(f"{option} must be a number from 0 on, or a CSV file; got {text}")
+    if not 0 <= number <= LARGEST:
+        must = f"a number from 0 to {LARGEST:g}, or a CSV file"
+        raise DataError(f"{option} must be {must}; got {shortened(text)}")
     return number
 
 

@@ -78,7 +78,7 @@ def monitor(
         raise click.UsageError("--last takes --labels, too.")
     settings = params.load()
     strategy = find_strategy(settings, name)
-    answers = read_answers(files, name, strategy)
+    answers = read_answers(files, name, strategy, _n_classes(settings))
     held_out, y_held_out = load_held_out(settings, strategy)
     shares = ShareMonitor(np.bincount(held_out.answered_by, minlength=len(strategy.models)), alpha)
     for start in range(0, len(answers), batch_size):
@@ -86,7 +86,7 @@ def monitor(
         shares.update(np.bincount(batch, minlength=len(strategy.models)))
     rows = []
     if labels is not None:
-        y = _load_labels(labels, len(answers), settings.data.name)
+        y = _load_labels(labels, len(answers), _n_classes(settings))
         error = float(np.mean(held_out.label != y_held_out))
         bounded = partial(_bounded, alpha, batch_size)
         rows = list(_labelled(settings, strategy, answers, y, last, bounded, error))
@@ -127,9 +127,13 @@ def _summary(
     )
 
 
-def _load_labels(path: Path, n_answers: int, dataset: str) -> Array:
+def _n_classes(settings: Params) -> int:
+    return len(LABELS.load(dataset=settings.data.name).class_names)
+
+
+def _load_labels(path: Path, n_answers: int, n_classes: int) -> Array:
     """Labels of the first samples, negative where not known."""
-    y, n_classes = read_labels(path), len(LABELS.load(dataset=dataset).class_names)
+    y = read_labels(path)
     if len(y) > n_answers or not -1 < y.max(initial=-1) < n_classes:
         raise DataError(
             f"{shortened(path)} must hold labels from 0 to {n_classes - 1}, -1 where not known, of "
@@ -162,7 +166,7 @@ def _load_last(
     model, file = settings.pool[-1], shortened(path)
     name = strategy_name("model", model)
     make = f"--last takes answers of {name}: eco predict INPUT -s '{name}' -o FILE"
-    others = read_answers([path], name, always(model), make)
+    others = read_answers([path], name, always(model), _n_classes(settings), make)
     if len(others) < n:
         raise DataError(f"{file} answers {len(others):,} of {n:,} labelled samples", make)
     by_last = np.array([one == model for one in strategy.models])[answers.answered_by[:n]]

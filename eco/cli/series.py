@@ -11,6 +11,9 @@ import numpy as np
 from eco.errors import DataError, FileError, shortened
 from eco.evaluation.budget import Series
 
+#: No load of an hour, and no carbon of a grid, is more.
+LARGEST = 1e15
+
 
 def read_series(path: Path, column: str) -> Series:
     """A `Series` of a CSV file with the columns ``time`` and `column`.
@@ -42,7 +45,18 @@ def _rows(path: Path, name: str, column: str) -> Iterator[tuple[int, str, str]]:
             if not {"time", column} <= set(head):
                 got = shortened(", ".join(head)) or "nothing"
                 raise DataError(f"{name} must begin with the columns time and {column}; got {got}")
+            for one in ("time", column):
+                if head.count(one) > 1:
+                    raise DataError(
+                        f"{name} must have the column {one} once; got {head.count(one)}"
+                    )
             for row in rows:
+                if longer := row.get(None):
+                    raise DataError(
+                        f"{name}, line {rows.line_num} must have as many cells as the first line, "
+                        f"{len(head)}; got {len(head) + len(longer)}",
+                        "Write numbers with a point: 1234.5.",
+                    )
                 yield rows.line_num, row["time"] or "", row[column] or ""
     except (OSError, UnicodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
@@ -63,6 +77,7 @@ def _value(text: str, place: str, column: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 <= value < math.inf:
-        raise DataError(f"{place}: {column} must be a number from 0 on; got {shortened(text)!r}")
+    if not 0 <= value <= LARGEST:
+        must = f"a number from 0 to {LARGEST:g}"
+        raise DataError(f"{place}: {column} must be {must}; got {shortened(text)!r}")
     return value

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eco.data import streams, tables
+from eco.data import streams
 from eco.data.coded import Coding
 from eco.data.columns import MISSING, cell_error, texts
 from eco.data.encoding import TableEncoding
 from eco.data.fetch import check_regular
 from eco.data.streams import Batch, Samples
 from eco.errors import DataError, extra, shortened
+from eco.predictions import tables
 
 if TYPE_CHECKING:
     import pandas as pd

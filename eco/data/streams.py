@@ -276,7 +276,9 @@ def _stored_array(stream: Any, name: str, size: int | None) -> _StoredArray:
     elif magic.startswith(b"\0\0"):
         shape, dtype = idx.read_header(stream, name)
     else:
-        raise DataError(f"{name} is none of .npy, .npz and IDX, compressed by gzip or not")
+        are_lines = magic.lstrip()[:1] in (b"[", b"{")
+        remedy = "Pipe JSON lines: cat FILE | eco predict -" if are_lines else ""
+        raise DataError(f"{name} is none of .npy, .npz and IDX, compressed by gzip or not", remedy)
     if len(shape) > MAX_AXES or not all(0 <= size < MAX_SIZE for size in shape):
         raise DataError(f"{name} is damaged: its header says shape {shortened(shape)}")
     return _StoredArray(name, stream, shape, dtype, None if size is None else size - stream.tell())

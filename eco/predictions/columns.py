@@ -16,6 +16,8 @@ from eco.strategies.outcomes import Outcomes
 Array = NDArray[Any]
 #: Characters of the name of a model.
 LONGEST = 60
+#: Sums and products of larger costs may not be numbers any more.
+LARGEST = 1e100
 #: What true labels, splits or groups may be in a message.
 Values = Array | None
 
@@ -111,6 +113,8 @@ def _check_models(columns: Columns) -> None:
 def numbers(columns: Columns, name: str, values: Any, model: str | None = None) -> Array:
     """Values as finite floats, samples first."""
     given = np.asarray(values)
+    if given.dtype.kind in "cmMV":
+        raise columns.error(name, f"must hold numbers; got {shortened(given.dtype, 40)}")
     try:
         result = given.astype(np.float64) if given.dtype != np.float32 else given
     except (TypeError, ValueError):
@@ -121,7 +125,8 @@ def numbers(columns: Columns, name: str, values: Any, model: str | None = None) 
         if not len(first):
             raise columns.error(name, f"must be a number; got {shortened(given, 40)}")
         found = given[tuple(first)]
-        is_empty = found is None or isinstance(found, float | np.floating)
+        found = found.item() if isinstance(found, np.generic) else found
+        is_empty = found is None or isinstance(found, float)
         text = "nothing" if is_empty and not np.isinf(_number(found)) else repr(found)
         problem = f"must hold a number in every row; got {shortened(text, 40)}"
         raise columns.error(name, problem, int(first[0]), model)
@@ -286,12 +291,13 @@ def _cost(columns: Columns, model: str, n_samples: int) -> Any:
     cost = numbers(columns, name, given, model)
     if cost.ndim and cost.shape != (n_samples,):
         raise columns.error(name, f"must hold {n_samples} samples as the others; got {len(cost)}")
-    bad = np.atleast_1d(cost < 0)
+    bad = np.atleast_1d((cost < 0) | (cost > LARGEST))
     if bad.any():
         found = float(np.atleast_1d(cost)[bad][0])
         sample = _first(bad) if cost.ndim else None
-        raise columns.error(name, f"must not be negative; got {found:g}", sample, model)
-    if not cost.mean() > 0:
-        raise columns.error(name, "must be more than 0 on average; got 0")
+        raise columns.error(name, f"must be from 0 to {LARGEST:g}; got {found:g}", sample, model)
+    if not cost.mean() >= 1 / LARGEST:
+        problem = f"must be {1 / LARGEST:g} or more on average; got {cost.mean():g}"
+        raise columns.error(name, problem)
     varies = bool(cost.ndim) and bool((cost != cost.flat[0]).any())
     return cost if varies else np.float64(cost.flat[0])

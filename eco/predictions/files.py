@@ -2,7 +2,6 @@
 
 import os
 import re
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eco.errors import DataError, FileError, extra, shortened
+from eco.errors import DataError, FileError, shortened
+from eco.predictions import tables
 from eco.predictions.columns import Columns
 
 if TYPE_CHECKING:
@@ -53,8 +53,15 @@ def _read_arrays(path: Path, costs: Mapping[str, float]) -> Columns:
     try:
         with np.load(path, allow_pickle=False) as archive:
             names = _read_as(path, archive.files, ARRAYS)
-            arrays = {names[name]: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            arrays = {names[name]: archive[name] for name in archive.files if names[name] in ARRAYS}
+            for name, array in arrays.items():
+                if not isinstance(array, np.ndarray):
+                    raise ValueError(f"{name} is no array")
+                if array.dtype.kind == "S":
+                    arrays[name] = np.char.decode(array, "utf-8")
+    except DataError:
+        raise
+    except Exception as error:  # what NumPy and zipfile raise is not a closed list
         problem = f"{shortened(path)} must be an .npz without pickled objects; {shortened(error)}"
         raise FileError(problem, DOCUMENTED) from None
     models = _once_each(path, "models", arrays) or []
@@ -171,30 +178,26 @@ class _Table:
 
 
 def _read_table(path: Path, costs: Mapping[str, float]) -> Columns:
-    import pandas as pd
-
-    try:
-        if path.suffix == ".parquet":
-            with extra("parquet"):
-                import pyarrow.parquet  # noqa: F401
-            frame = pd.read_parquet(path)
-        else:
-            # Names as they are written: a model may be called NA.
-            text = dict.fromkeys([*ABOUT_SAMPLES, "groups", "model"], str)
-            frame = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
-    except (OSError, ValueError, pd.errors.ParserError) as error:
-        kind = path.suffix.removeprefix(".")
-        problem = f"{shortened(path)} can't be read as {kind}: {shortened(error)}"
-        raise FileError(problem, DOCUMENTED) from None
-    if len(frame.columns) == 1 and (separator := re.search("[;\t]", str(frame.columns[0]))):
-        problem = f"must have commas between its columns; got {separator[0]!r}"
-        raise FileError(f"{shortened(path)} {problem}", "Write it with sep=','.")
+    with tables.read_errors(path, shortened(path)):
+        frame = tables.read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
     frame = frame.rename(columns=str)
     frame = frame.rename(columns=_read_as(path, frame.columns, COLUMNS))
-    table = _Table(frame.reset_index(drop=True), path)
+    table = _Table(frame, path)
+    for name in frame.columns[frame.columns.duplicated()]:
+        if name in COLUMNS or name.startswith(ABOUT_MODELS):
+            raise table.error(f"must give each column another name; got {name!r} twice")
     if frame.empty:
         raise table.error("must hold a row for each sample; got none")
     return _long(table, costs) if "model" in frame else _wide(table, costs)
+
+
+def _read_csv(path: Path) -> "pd.DataFrame":
+    names = tables.read_header(path, shortened(path))
+    # Names as they are written: a model may be called NA.
+    as_text = {*ABOUT_SAMPLES, "groups", "model"}
+    text = {place: str for place, name in enumerate(names) if name in as_text}
+    frame = tables.read_rows(path, names, dtype=text, keep_default_na=False, na_values=[""])
+    return frame.set_axis(names, axis=1)
 
 
 def _wide(table: _Table, costs: Mapping[str, float]) -> Columns:

@@ -199,7 +199,14 @@ def test_what_holds_no_answers_is_named(settings, models, tmp_path):
     np.savez("high.npz", label=[0], confidence=[0.5], answered_by=[7], models=models)
     np.savez("low.npz", label=[0], confidence=[0.5], answered_by=[-1], models=models)
     np.savez("shapes.npz", label=[0, 1], confidence=[0.5], answered_by=[1], models=models)
+    answer = f'{{"label": %s, "confidence": 1.0, "answered_by": ["{models[0]}"]}}\n'
+    (tmp_path / "lists.jsonl").write_text(answer % 1)
+    (tmp_path / "label.jsonl").write_text(answer.replace("[", "").replace("]", "") % 3)
+    (tmp_path / "minus.jsonl").write_text(answer.replace("[", "").replace("]", "") % -1)
     for name, problem in [
+        ("lists.jsonl", "must hold label, confidence, answered_by"),
+        ("label.jsonl", "sample 1: label must be from 0 to 2; got 3"),
+        ("minus.jsonl", "sample 1: label must be from 0 to 2; got -1"),
         ("text.csv", "must hold label, confidence, answered_by"),
         ("cut.csv", "must hold label, confidence, answered_by"),
         ("sure.csv", "a confidence from 0 to 1"),

@@ -171,6 +171,7 @@ VAST = struct.pack(">BBBBIII", 0, 0, 8, 3, 2, 2**31, 2**31)
         (npz(**{f"name{i}": GOOD for i in range(200)}), "it holds name0"),
         (b"", "none of .npy, .npz and IDX"),
         (b"an email\n", "none of .npy, .npz and IDX"),
+        (b'{"x": [[1]]}\n', "none of .npy, .* Pipe JSON lines: cat FILE | eco predict -"),
         (idx(GOOD)[:6], "not a whole IDX file"),
         (idx(GOOD)[:-1], "damaged or cut off"),
         (VAST, "header is damaged"),

@@ -1,5 +1,7 @@
 """Files of predictions: every form holds the same, and what is wrong is found where it stands."""
 
+import zipfile
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -32,6 +34,76 @@ def arrays(**changed):
     y, p = probabilities()
     content = {"probabilities": p, "y": y, "classes": CLASSES, "models": MODELS}
     return content | {"costs": list(COSTS.values())} | changed
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("correct:mid", "must give each column another name; got 'correct:small' twice"),
+        ("confidence:mid", "must give each column another name; got 'confidence:small' twice"),
+        ("group", "must give each column another name; got 'time' twice"),
+    ],
+)
+def test_columns_with_the_same_name(tmp_path, name, message):
+    """Which pandas would read by another name."""
+    path = written(tmp_path, wide().assign(group=1, time=1))
+    first, rest = path.read_text().split("\n", 1)
+    other = {"group": "time"}.get(name, name.replace("mid", "small"))
+    path.write_text(f"{first.replace(name, other)}\n{rest}")
+    assert message in refused(path)
+    path.write_text(f"{first},note,note\n" + rest.replace("\n", ",x,y\n"))
+    loaded(path)
+
+
+def test_a_row_with_more_cells_than_columns(tmp_path):
+    """Of which pandas would take the first for the name of the row."""
+    path = written(tmp_path, wide())
+    first, rest = path.read_text().split("\n", 1)
+    path.write_text(first + "\n" + rest.replace("\n", ",1\n"))
+    assert "a row has more cells than the first line has" in refused(path)
+
+
+def test_an_index_with_a_name_is_a_column(tmp_path):
+    group = np.arange(len(wide())) // 7
+    samples = loaded(written(tmp_path, wide().set_index(pd.Index(group, name="group")), ".parquet"))
+    assert pd.factorize(samples.groups)[0].tolist() == group.tolist()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"), [({"flag_bits": 1}, "encrypted"), ({"compress_type": 99}, "compression")]
+)
+def test_archives_that_can_not_be_opened(tmp_path, flags, message):
+    path = tmp_path / "predictions.npz"
+    np.savez_compressed(path, **arrays())
+    content = bytearray(path.read_bytes())
+    for start, shift in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        shift += 2 * ("compress_type" in flags)
+        place = content.find(start)
+        while place >= 0:
+            content[place + shift] = next(iter(flags.values()))
+            place = content.find(start, place + 1)
+    path.write_bytes(content)
+    assert "must be an .npz without pickled objects" in refused(path)
+    assert message in refused(path)
+
+
+def test_what_is_no_array(tmp_path):
+    with zipfile.ZipFile(tmp_path / "predictions.npz", "w") as archive:
+        archive.writestr("models", "small")
+    assert "models is no array" in refused(tmp_path / "predictions.npz")
+
+
+def test_names_may_be_bytes(tmp_path):
+    np.savez(tmp_path / "predictions.npz", **arrays(models=np.array(MODELS, "S")))
+    assert loaded(tmp_path / "predictions.npz").outcomes.pool == MODELS
+
+
+@pytest.mark.parametrize("kind", ["complex", "M8[s]"])
+def test_numbers_that_are_none(tmp_path, kind):
+    content = arrays()
+    content["probabilities"] = content["probabilities"].astype("i8").astype(kind)
+    np.savez(tmp_path / "predictions.npz", **content)
+    assert "must hold numbers; got" in refused(tmp_path / "predictions.npz")
 
 
 @pytest.mark.parametrize("kind", ["confidence", "probabilities"])
@@ -81,7 +153,8 @@ def test_costs_of_each_sample_stay_with_it(tmp_path):
         ("confidence:mid", "high", "confidence:mid, line 7: must hold a number in every row; got "),
         ("confidence:mid", None, "line 7: must hold a number in every row; got nothing"),
         ("correct:small", 2, "correct:small, line 7: must be 1 or 0, true or false; got 2"),
-        ("cost:large", -3.0, "cost:large, line 7: must not be negative; got -3"),
+        ("cost:large", 1e300, "cost:large, line 7: must be from 0 to 1e+100; got 1e+300"),
+        ("cost:large", -3.0, "cost:large, line 7: must be from 0 to 1e+100; got -3"),
         ("cost:large", None, "cost:large, line 7: must hold a number in every row; got nothing"),
         ("id", "q1", "line 7: each may stand once; got id q1 again"),
     ],
@@ -158,7 +231,7 @@ def test_missing_columns_and_costs_are_named(tmp_path):
         ({"models": MODELS[:2]}, "then a model for each of the 2 names in models"),
         ({"models": ("a", "b", "a")}, "models must name each once; got a twice"),
         ({"costs": [1.0, 2.0]}, "costs must hold a number for each of the 3 models"),
-        ({"costs": [0.0, 2.0, 3.0]}, "cost:small: must be more than 0 on average"),
+        ({"costs": [0.0, 2.0, 3.0]}, "cost:small: must be 1e-100 or more on average; got 0"),
         ({"y": np.zeros(7, int)}, "y: must hold one value for each of the 240 samples"),
         ({"classes": ("cat", "dog")}, "must name each of the 3 classes once"),
         ({"id": ["q"] * 240}, "id must name each once; got q twice, in rows 0 and 1"),
@@ -294,7 +367,7 @@ def test_names_of_models_hold_colons(tmp_path, kind):
 def test_another_separator_than_a_comma_is_named(tmp_path, separator, frame):
     frame.to_csv(tmp_path / "predictions.csv", sep=separator, index=False)
     text = refused(tmp_path / "predictions.csv")
-    assert f"must have commas between its columns; got {separator!r}" in text
+    assert "must have commas between its columns; got" in text
 
 
 def test_what_divides_wrongly_is_named_by_its_line(tmp_path):

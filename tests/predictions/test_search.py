@@ -114,7 +114,7 @@ def test_what_cannot_be_met_is_named_with_what_can():
         ({"correct": CORRECT.to_numpy()[:, :2]}, "correct must have 2 axes, samples first, then "),
         ({"confidence": CONFIDENCE * 3}, "confidence:small, row 0: must lie from 0 to 1"),
         ({"confidence": CONFIDENCE.drop(columns="mid")}, "confidence:mid: must be there for every"),
-        ({"costs": COSTS | {"mid": -1}}, "cost:mid: must not be negative; got -1"),
+        ({"costs": COSTS | {"mid": -1}}, "cost:mid: must be from 0 to 1e+100; got -1"),
         ({"costs": COSTS | {"mid": None}}, "cost:mid: must be a number; got None"),
         ({"costs": [1.0, 2.0]}, "costs must hold a number for each model; got 2 for 3 models"),
         ({"costs": {"large": 1.0}}, "models: must be two at least; got large"),
