@@ -152,7 +152,7 @@ def describe_output(name: Output, served: Served, n: int = -1) -> dict[str, Any]
 def to_npy(answered: Answered) -> bytes:
     """A structured array of label, confidence, answered_by (an index) and energy_j, as .npy."""
     answers = answered.answers
-    rows = np.empty(len(answers.labels), ROW)
+    rows = np.empty(len(answered.energy_j), ROW)
     rows["label"], rows["confidence"] = answers.labels, answers.confidence
     rows["answered_by"], rows["energy_j"] = answers.answered_by, answered.energy_j
     return _npy_head(len(rows)) + rows.tobytes()

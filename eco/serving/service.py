@@ -1,4 +1,4 @@
-"""A strategy in memory that answers requests, and the counts of what it answered."""
+"""A strategy in memory that answers requests."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -9,19 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    Info,
-    ProcessCollector,
-    disable_created_metrics,
-)
 
-from eco import __version__
 from eco.runtime.calls import CALL_SIZE
 from eco.runtime.engine import Answers
+from eco.serving.metrics import Metrics
 from eco.serving.policy import Policy
 
 Array = NDArray[Any]
@@ -30,8 +21,6 @@ Run = Callable[[Array], tuple[Answers, Array]]
 
 #: Images that are answered at once: to wake a thread would take longer.
 FEW = 4
-#: Upper ends of the histogram, seconds.
-BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -54,47 +43,6 @@ class Served:
     classes: Sequence[str]
     shape: tuple[int, int]
     runs: Sequence[Run]
-
-
-class Metrics:
-    """What Prometheus reads: requests, images, answers by model, modelled joules."""
-
-    def __init__(self, served: Served, policy: Policy) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]
-        self.registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        labels = ["route", "status"]
-        self._requests = Counter("eco_requests", "Requests.", labels, registry=registry)
-        self._seconds = Histogram(
-            "eco_request_seconds", "Seconds from a request's headers to its answer.", ["route"],
-            buckets=BUCKETS, registry=registry,
-        )  # fmt: skip
-        #: By route and status: to look labels up takes longer than to count.
-        self._counted: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
-        self._images = Counter("eco_images", "Images answered.", registry=registry)
-        answers = Counter("eco_answers", "Images by model.", ["model"], registry=registry)
-        self._answers = [answers.labels(model) for model in served.models]
-        self._joules = Counter("eco_modelled_joules", "J modelled.", registry=registry)
-        build = {"version": __version__, "strategy": served.name, "models": served.description}
-        for name, (text, read) in policy.gauges().items():
-            Gauge(f"eco_{name}", text, registry=registry).set_function(read)
-        Info("eco_build", "What is served.", registry=registry).info(build)
-
-    def count_request(self, route: str, status: int, seconds: float) -> None:
-        """Add a request that is over."""
-        if (counted := self._counted.get((route, status))) is None:
-            counted = self._requests.labels(route, str(status)), self._seconds.labels(route)
-            self._counted[route, status] = counted
-        counted[0].inc()
-        counted[1].observe(seconds)
-
-    def count_answers(self, answered_by: Array, joules: float) -> None:
-        """Add images: (n,) indices of the models that answered, and J of all together."""
-        self._images.inc(len(answered_by))
-        self._joules.inc(joules)
-        positions = answered_by.tolist()
-        for position in set(positions):
-            self._answers[position].inc(positions.count(position))
 
 
 class Answered(NamedTuple):
@@ -122,7 +70,8 @@ class Service:
     def __init__(
         self, served: Served, policy: Policy, workers: int, batch_wait_s: float | None = None
     ) -> None:
-        self.served, self.policy, self.metrics = served, policy, Metrics(served, policy)
+        self.served, self.policy = served, policy
+        self.metrics = Metrics(served.name, served.description, served.models, policy.gauges())
         self._threads = ThreadPoolExecutor(workers)
         self._wait_s = batch_wait_s
         self._waiting: list[tuple[Array, asyncio.Future[Answered]]] = []

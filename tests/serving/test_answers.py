@@ -155,6 +155,9 @@ def test_metrics_count_requests_images_exits_and_joules(client, small, folder):
     assert gained("eco_requests_total", "/predict", "400") == 1
     assert gained("eco_requests_total", "404", "other") == 2
     assert gained("eco_request_seconds_count", "/predict") == 2
+    assert gained("eco_request_seconds_bucket", "+Inf", "/predict") == 2
+    buckets = [v for key, v in after.items() if key[0].endswith("bucket") and key[2] == "/predict"]
+    assert buckets == sorted(buckets) and after["eco_request_seconds_sum", "/predict"] > 0
     assert gained("eco_images_total") == 50
     assert gained("eco_modelled_joules_total") == pytest.approx(sum(answers["energy_j"]))
     for model in set(answers["answered_by"]):
