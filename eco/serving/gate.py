@@ -15,7 +15,8 @@ from typing import Any
 
 from fastapi import HTTPException
 
-from eco.serving.protocol import DEFAULT, columns, from_bytes, to_npy
+from eco.serving.inputs import LINES, count_lines
+from eco.serving.protocol import DEFAULT, columns, to_npy
 from eco.serving.service import Service
 
 Message = MutableMapping[str, Any]
@@ -25,7 +26,7 @@ Header = tuple[bytes, bytes]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 RAW = "/predict"
-JSON, PIXELS, NPY = b"application/json", b"application/octet-stream", b"application/x-npy"
+JSON, NPY = b"application/json", b"application/x-npy"
 FAULT = "a fault of the server, which its log names"
 #: The largest body as often may be in memory.
 BODIES = 16
@@ -39,17 +40,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Limits:
-    """Images of a request, bytes of its body, and the seconds in which that must arrive."""
+    """Samples of a request, bytes of its body, and the seconds in which that must arrive.
 
-    max_images: int
+    ``samples`` is what they are called.
+    """
+
+    max_samples: int
     max_body: int
     timeout_s: float
+    samples: str = "images"
 
-    def check_images(self, n: int) -> None:
-        """Refuse too many images by 413."""
-        if n > self.max_images:
-            problem = f"a request may hold {self.max_images} images (--max-images); got {n}"
-            raise HTTPException(413, problem)
+    def check_samples(self, n: int) -> None:
+        """Refuse too many samples by 413."""
+        if n > self.max_samples:
+            limit = f"{self.max_samples} {self.samples} (--max-samples)"
+            raise HTTPException(413, f"a request may hold {limit}; got {n}")
 
     def check_body(self, size: int, in_memory: int) -> None:
         """Refuse a body that is too large by 413, and one too many large ones by 503."""
@@ -92,12 +97,15 @@ class Gate:
             self._service.metrics.count_request(route, exchange.status, seconds)
 
     async def _predict(self, exchange: "_Exchange") -> None:
+        served = self._service.served
         try:
-            exchange.check_raw()
+            media = exchange.check_raw(served.inputs.media)
             if (body := await exchange.read()) is None:
                 return
-            X = from_bytes(body, self._service.served.shape)
-            self.limits.check_images(len(X))
+            if media == LINES:
+                self.limits.check_samples(count_lines(body))
+            X, _, ids = served.inputs.from_body(body, media)
+            self.limits.check_samples(len(X))
             answered = await self._service.answer(X)
         except HTTPException as error:
             headers = [(k.encode(), v.encode()) for k, v in (error.headers or {}).items()]
@@ -106,8 +114,9 @@ class Gate:
         if exchange.accepts_npy():
             await exchange.answer(200, to_npy(answered), NPY)
         else:
-            content = json.dumps(columns(answered, self._service.served, DEFAULT)).encode()
-            await exchange.answer(200, content, JSON)
+            identified = {} if ids is None else {"id": ids.tolist()}
+            content = json.dumps(identified | columns(answered, served, DEFAULT))
+            await exchange.answer(200, content.encode(), JSON)
 
 
 class _Exchange:
@@ -154,12 +163,12 @@ class _Exchange:
             more = message.get("more_body", False)
         return b"".join(chunks)
 
-    def check_raw(self) -> None:
-        """Refuse what is no body of pixels, by its method and its headers."""
+    def check_raw(self, media: Sequence[bytes]) -> bytes:
+        """The type of the body, one of some; refuses what is none by its method and headers."""
         if self._scope["method"] != "POST":
             raise HTTPException(405, f"{RAW} takes POST", {"allow": "POST"})
-        check_media(self._headers.get(b"content-type", b""), PIXELS)
         check_encoding(self._headers.get(b"content-encoding", b""))
+        return check_media(self._headers.get(b"content-type", b""), *media)
 
     def accepts_npy(self) -> bool:
         """Whether an Accept names .npy."""
@@ -183,15 +192,17 @@ class _Exchange:
             await self._send({"type": "http.response.body", "body": content})
 
 
-def check_media(given: bytes, wanted: bytes) -> None:
-    """Refuse a Content-Type by 415."""
-    if given != wanted and _media(given) != wanted:
+def check_media(given: bytes, *wanted: bytes) -> bytes:
+    """The type that a Content-Type names; refuses another one by 415."""
+    if (media := _media(given)) not in wanted:
         got = given[:60].decode("latin-1") or "none"
-        raise HTTPException(415, f"Content-Type must be {wanted.decode()}; got {got}")
+        types = b" or ".join(wanted).decode()
+        raise HTTPException(415, f"Content-Type must be {types}; got {got}")
+    return media
 
 
 def check_encoding(given: bytes) -> None:
-    """Refuse a Content-Encoding by 415: compressed bytes may be as many as pixels."""
+    """Refuse a Content-Encoding by 415: compressed bytes may be as many as those of samples."""
     if given.strip().lower() not in (b"", b"identity"):
         got = given[:60].decode("latin-1")
         raise HTTPException(415, f"Content-Encoding must be identity; got {got}")

@@ -1,4 +1,4 @@
-"""What Prometheus reads: requests, images, answers by model, modelled joules."""
+"""What Prometheus reads: requests, samples, answers by model, modelled joules."""
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
@@ -51,7 +51,7 @@ class Metrics:
         self._buckets[route][bisect_left(BUCKETS, seconds)] += 1
 
     def count_answers(self, answered_by: Array, joules: float) -> None:
-        """Add images: (n,) indices of the models that answered, and J of all together."""
+        """Add samples: (n,) indices of the models that answered, and J of all together."""
         self._joules += joules
         for position in answered_by.tolist():
             self._answers[position] += 1
@@ -67,9 +67,9 @@ class Metrics:
         for route, counts in self._buckets.items():
             buckets = list(zip(ends, accumulate(counts), strict=True))
             seconds.add_metric([route], buckets, self._seconds[route])
-        answers = CounterMetricFamily("eco_answers", "Images by model.", labels=["model"])
+        answers = CounterMetricFamily("eco_answers", "Samples by model.", labels=["model"])
         for model, count in zip(self._models, self._answers, strict=True):
             answers.add_metric([model], count)
-        images = CounterMetricFamily("eco_images", "Images answered.", sum(self._answers))
+        samples = CounterMetricFamily("eco_samples", "Samples answered.", sum(self._answers))
         joules = CounterMetricFamily("eco_modelled_joules", "J modelled.", self._joules)
-        yield from (requests, seconds, images, answers, joules)
+        yield from (requests, seconds, samples, answers, joules)

@@ -15,7 +15,7 @@ Array = NDArray[Any]
 #: By name: what a figure means, and what reads it.
 Gauges = Mapping[str, tuple[str, Callable[[], float]]]
 
-#: Images between two looks at the shares.
+#: Samples between two looks at the shares.
 LOOK = 100
 NOT_SEEN = "what leaves the shares of the models as they are; whether a shift does harm"
 
@@ -47,7 +47,7 @@ class DriftPolicy(Policy):
     Parameters
     ----------
     reference : array of shape (n_exits,)
-        Held-out images by the model of the first strategy that answered them.
+        Held-out samples by the model of the first strategy that answered them.
     alpha : float
         Probability that a stream like these ever raises an alarm.
     fallback : str, optional
@@ -75,8 +75,8 @@ class DriftPolicy(Policy):
         if self._monitor.alarm:
             then = f"From now on {self._fallback} answers. " if self._fallback else ""
             log.warning(
-                "drift: the models answer other shares than on held-out images, seen at image %d. "
-                "%sNot seen is %s. Start the server again to begin anew.",
+                "drift: the models answer other shares than on held-out samples, seen at sample "
+                "%d. %sNot seen is %s. Start the server again to begin anew.",
                 self._monitor.n_samples, then, NOT_SEEN,
             )  # fmt: skip
 
@@ -86,7 +86,7 @@ class DriftPolicy(Policy):
         return {
             "drift_e_value": ("Evidence against unchanged shares.", lambda: monitor.e_value),
             "drift_alarm": ("1 after an alarm.", lambda: monitor.alarm),
-            "drift_images": ("Images that were looked at.", lambda: monitor.n_samples),
+            "drift_samples": ("Samples that were looked at.", lambda: monitor.n_samples),
         }
 
     def state(self) -> dict[str, Any]:
@@ -94,9 +94,9 @@ class DriftPolicy(Policy):
         monitor = self._monitor
         return {
             "drift": {
-                "alarm": monitor.alarm, "alarm_at_image": monitor.alarm_at,
+                "alarm": monitor.alarm, "alarm_at_sample": monitor.alarm_at,
                 "e_value": monitor.e_value, "alarm_from_e_value": 1 / monitor.alpha,
-                "images": monitor.n_samples, "fallback": self._fallback,
+                "samples": monitor.n_samples, "fallback": self._fallback,
                 "fallback_answers": bool(self.choose()), "not_seen": NOT_SEEN,
             }
         }  # fmt: skip
@@ -110,7 +110,7 @@ class BudgetPolicy(Policy):
     settings : sequence of str
         The strategies, for people.
     energy_j : sequence of float
-        Their J per image.
+        Their J per sample.
     per_hour : float
         The limit, J, or g CO2e where there is a grid.
     grid : Series or float, optional

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from eco.runtime.calls import CALL_SIZE
 from eco.runtime.engine import Answers
+from eco.serving.inputs import Inputs
 from eco.serving.metrics import Metrics
 from eco.serving.policy import Policy
 
 Array = NDArray[Any]
-#: From uint8 images (n, height, width) to answers, and J of each, (n,).
+#: From samples, (n, ...), to answers, and J of each, (n,).
 Run = Callable[[Array], tuple[Answers, Array]]
 
-#: Images that are answered at once: to wake a thread would take longer.
+#: Samples that are answered at once: to wake a thread would take longer.
 FEW = 4
 
 
@@ -31,8 +32,8 @@ class Served:
     ----------
     name, description : str
     models, classes : sequence of str
-    shape : tuple of int
-        Height and width of an image.
+    inputs : Inputs
+        From requests to samples.
     runs : sequence of callable
         The strategies; a policy chooses among them.
     """
@@ -41,12 +42,12 @@ class Served:
     description: str
     models: Sequence[str]
     classes: Sequence[str]
-    shape: tuple[int, int]
+    inputs: Inputs
     runs: Sequence[Run]
 
 
 class Answered(NamedTuple):
-    """What the strategy answered, and J of each image, (n,)."""
+    """What the strategy answered, and J of each sample, (n,)."""
 
     answers: Answers
     energy_j: Array
@@ -63,7 +64,7 @@ class Service:
     workers : int
         Calls of the engine that run side by side.
     batch_wait_s : float, optional
-        Seconds that a few images wait for those of other requests, to be run together. Without it
+        Seconds that a few samples wait for those of other requests, to be run together. Without it
         every request is run alone, and its answers are the engine's to the last bit.
     """
 
@@ -78,7 +79,7 @@ class Service:
         self._batches: asyncio.Task[None] | None = None
 
     async def answer(self, X: Array) -> Answered:
-        """Answer uint8 images (n, height, width)."""
+        """Answer samples, (n, ...)."""
         if len(X) > FEW:
             answered = await self._run(X)
         elif self._wait_s is None:
@@ -110,14 +111,14 @@ class Service:
         while self._waiting:
             batch = self._waiting[: CALL_SIZE // FEW]
             del self._waiting[: len(batch)]
-            images, futures = zip(*batch, strict=True)
+            samples, futures = zip(*batch, strict=True)
             try:
-                answers, energy_j = await self._run(np.concatenate(images))
+                answers, energy_j = await self._run(np.concatenate(samples))
             except Exception as error:
                 for future in futures:
                     future.set_exception(error)
                 continue
-            ends = accumulate(map(len, images), initial=0)
+            ends = accumulate(map(len, samples), initial=0)
             for future, (start, end) in zip(futures, pairwise(ends), strict=True):
                 part = Answers(*(values[start:end] for values in answers))
                 future.set_result(Answered(part, energy_j[start:end]))

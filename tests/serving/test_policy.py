@@ -52,13 +52,13 @@ def test_after_a_shift_the_last_model_answers(small, folder, server):
         assert properties(client)["models"] == [pool[0], pool[-1]]
         assert post_raw(client, X).json() == predicted(X, "mine")
         drift = properties(client)["drift"]
-        assert (drift["alarm"], drift["images"], drift["fallback"]) == (False, 300, last)
+        assert (drift["alarm"], drift["samples"], drift["fallback"]) == (False, 300, last)
         assert counted(client)["eco_drift_alarm",] == 0
         for _ in range(100):
             post_raw(client, shifted(small[1], 4))
         drift = properties(client)["drift"]
         assert drift["alarm"] and drift["fallback_answers"] and "as they are" in drift["not_seen"]
-        assert 300 < drift["alarm_at_image"] <= 700
+        assert 300 < drift["alarm_at_sample"] <= 700
         assert drift["e_value"] >= drift["alarm_from_e_value"] == 1000
         figures = counted(client)
         assert figures["eco_drift_alarm",] == 1 and figures["eco_drift_e_value",] >= 1000
