@@ -52,7 +52,7 @@ ALPHA = "Probability that --on-drift ever takes unchanged samples for others."
 def serve(
     name: str, host: str, port: int, max_samples: int, max_body_mb: float, timeout: float,
     workers: int, batch_wait_ms: float | None, on_drift: OnDrift | None, alpha: float,
-    max_j: float | None, max_g: float | None, grid: str | None,
+    max_j: float | None, max_g: float | None, grid: str | None, over: str | None,
 ) -> None:  # fmt: skip
     """Answer samples over HTTP: by the Open Inference Protocol V2, as raw bytes, as JSON lines.
 
@@ -62,7 +62,7 @@ def serve(
     settings = params.load()
     strategy = find_strategy(settings, name)
     policy, strategies = Policy(), [strategy]
-    limit, intensity = load_limit(max_j, max_g, grid)
+    limit, intensity = load_limit(max_j, max_g, grid, over)
     if on_drift is not None and limit is not None:
         raise click.UsageError(
             "--on-drift goes without a budget, which changes the shares of the models itself."
@@ -72,7 +72,8 @@ def serve(
     if limit is not None:
         now = time.time()
         check_covers(intensity, now, now)
-        policy, strategies = budget_policy(settings, name, strategy, limit, intensity)
+        refuses = over == "refuse"
+        policy, strategies = budget_policy(settings, name, strategy, limit, intensity, refuses)
     served = load_served(settings, name, strategy, strategies)
     wait_s = None if batch_wait_ms is None else batch_wait_ms / 1000
     service = Service(served, policy, workers, wait_s)

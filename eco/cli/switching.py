@@ -81,10 +81,10 @@ def drift_policy(
 
 
 def budget_policy(
-    settings: Params, name: str, strategy: Strategy, per_hour: float, grid: Grid
+    settings: Params, name: str, strategy: Strategy, per_hour: float, grid: Grid, refuses: bool
 ) -> tuple[Policy, list[Strategy]]:
     """What keeps a limit an hour, and the strategies that it takes, the cheapest first."""
     points = budget_settings(settings, name, strategy)
     strategies = [point.strategy for point in points]
     described, energy_j = [one.describe() for one in strategies], [p.energy_j for p in points]
-    return BudgetPolicy(described, energy_j, per_hour, grid), strategies
+    return BudgetPolicy(described, energy_j, per_hour, grid, refuses), strategies

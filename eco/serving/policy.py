@@ -29,6 +29,10 @@ class Policy:
         """The strategy that answers next."""
         return 0
 
+    def refuse(self, n: int) -> float:  # noqa: ARG002
+        """Seconds after which n samples may be answered; 0.0 where they are answered now."""
+        return 0.0
+
     def observe(self, answered_by: Array, joules: float) -> None:
         """Learn what was answered: (n,) indices of the models, and J of all together."""
 
@@ -115,28 +119,39 @@ class BudgetPolicy(Policy):
         The limit, J, or g CO2e where there is a grid.
     grid : Series or float, optional
         g CO2e per kWh; times are those of the system.
+    refuses : bool
+        Whether samples are refused where the cheapest costs more than the limit allows.
     """
 
     def __init__(
         self, settings: Sequence[str], energy_j: Sequence[float], per_hour: float,
-        grid: Series | float | None,
+        grid: Series | float | None, refuses: bool = False,
     ) -> None:  # fmt: skip
-        self._settings, self._grid = settings, grid
+        self._settings, self._grid, self._refuses = settings, grid, refuses
         self._budget = Budget(energy_j, per_hour, time.monotonic())
         self._unit = "J" if grid is None else "g CO2e"
         self._setting, self._spent, self._is_over, self._is_covered = 0, 0.0, False, True
+        self._refused = 0
 
     def choose(self) -> int:
         """The strategy that answers next."""
         self._setting = self._budget.choose(time.monotonic())
         return self._setting
 
+    def refuse(self, n: int) -> float:
+        """Seconds until the cheapest setting may answer; 0.0 where nothing is refused."""
+        if not self._refuses:
+            return 0.0
+        wait_s = self._budget.wait_s(time.monotonic(), n * self._unit_per_j())
+        self._refused += n if wait_s else 0
+        return wait_s
+
     def observe(self, answered_by: Array, joules: float) -> None:  # noqa: ARG002
         """Spend what the answers cost."""
         amount = joules * self._unit_per_j()
         self._budget.spend(amount)
         self._spent += amount
-        if self._budget.fill < -1 and not self._is_over:
+        if self._budget.fill < -1 and not self._is_over and not self._refuses:
             log.warning(
                 "budget: more than %g %s an hour is spent though the cheapest setting answers (%s)",
                 self._budget.per_hour, self._unit, self._settings[0],
@@ -171,6 +186,7 @@ class BudgetPolicy(Policy):
             ),
             "budget_limit": ("J or g CO2e an hour at most.", lambda: self._budget.per_hour),
             "budget_spent": ("J or g CO2e since the start.", lambda: self._spent),
+            "budget_refused": ("Samples refused since the start.", lambda: self._refused),
             "budget_setting": ("The setting that answers, 0 the cheapest.", lambda: self._setting),
         }
         if self._grid is not None:
@@ -186,5 +202,6 @@ class BudgetPolicy(Policy):
                 "limit_per_hour": budget.per_hour, "unit": self._unit,
                 "spent": self._spent, "fill": budget.fill, "debt": budget.debt,
                 "setting": self._settings[self._setting], "settings": len(self._settings),
+                "refused": self._refused,
             }
         }  # fmt: skip

@@ -1,6 +1,7 @@
 """A strategy in memory that answers requests."""
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+from fastapi import HTTPException
 from numpy.typing import NDArray
 
 from eco.runtime.calls import CALL_SIZE
@@ -79,7 +81,10 @@ class Service:
         self._batches: asyncio.Task[None] | None = None
 
     async def answer(self, X: Array) -> Answered:
-        """Answer samples, (n, ...)."""
+        """Answer samples, (n, ...); 429 where the policy refuses them."""
+        if wait_s := self.policy.refuse(len(X)):
+            problem = f"what an hour may cost is spent; ask again in {math.ceil(wait_s)} s"
+            raise HTTPException(429, problem, {"retry-after": str(math.ceil(wait_s))})
         if len(X) > FEW:
             answered = await self._run(X)
         elif self._wait_s is None:
