@@ -1,6 +1,7 @@
 """A small workflow whose models are random linear ones, the later the more like the last."""
 
 import contextlib
+import math
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -67,15 +68,15 @@ def measurements(names, joules, size, flags=()):
     return Measurements(PROVENANCE, tuple(rows))
 
 
-def save_models(settings, rng):
+def save_models(settings, rng, shape):
     """The models, and what they predict for random images; now and then the last one errs."""
     data, pool = settings.data.name, settings.pool
     splits = ("train", *artifacts.PREDICTED)
-    X = {split: rng.integers(0, 256, (N, *SHAPE)).astype(np.uint8) for split in splits}
-    truth = rng.normal(size=(3, 20))
+    X = {split: rng.integers(0, 256, (N, *shape)).astype(np.uint8) for split in splits}
+    truth = rng.normal(size=(3, n_pixels := math.prod(shape)))
     for position, model in enumerate(pool):
         noise = (1 - position / (len(pool) - 1)) * rng.normal(size=truth.shape)
-        graph = export_softmax(4 * (truth + noise), np.zeros(3), ImageFeatures(SHAPE))
+        graph = export_softmax(4 * (truth + noise), np.zeros(3), ImageFeatures(shape))
         artifacts.MODEL.save(graph, model=model)
         session = Session(artifacts.MODEL.path(model=model), 1)
         p = {split: session(images) for split, images in X.items()}
@@ -88,7 +89,7 @@ def save_models(settings, rng):
     labels = artifacts.Labels({split: y[split] for split in artifacts.PREDICTED}, CLASSES)
     artifacts.LABELS.save(labels, dataset=data)
     for router, n, features in (
-        ("price_router", 20, ImageFeatures(SHAPE)),
+        ("price_router", n_pixels, ImageFeatures(shape)),
         ("probe_router", 3, None),
     ):
         layer = rng.normal(size=(n, len(pool)))
@@ -127,14 +128,14 @@ def save_results(settings):
     artifacts.METERED_ROWS.save([metered, metered | {"batch_size": size + 1}])
 
 
-def build(folder):
+def build(folder, shape=SHAPE):
     """Write the settings of the repository, and files for them; return the settings."""
     with contextlib.chdir(folder):
         shutil.copy(REPOSITORY / "params.yaml", folder)
         Path("dvc.lock").touch()
         settings = params.load()
         pool, size = settings.pool, settings.energy.batch_size
-        save_models(settings, np.random.default_rng(0))
+        save_models(settings, np.random.default_rng(0), shape)
         joules = 1e-6 * 3.0 ** np.arange(len(pool))
         artifacts.ENERGY.save(measurements(pool, joules, size, ("wide interval",)))
         router_energy = measurements(artifacts.ROUTERS, [1e-7, 2e-7, 3e-7], size)

@@ -19,6 +19,8 @@ from eco.workflow import artifacts, params
 from tests.cli.conftest import eco, refused
 from tests.conftest import REPOSITORY
 from tests.energy.fake_meter import WATTS, FakeMeter
+from tests.serving.conftest import serving
+from tests.serving.test_answers import predicted
 from tests.small_workflow import PROVENANCE
 
 pytestmark = pytest.mark.slow
@@ -164,6 +166,34 @@ def test_new_samples_are_answered_as_the_stored_ones(study, settings):
     assert f"accuracy           {right:.2%}" in eco("predict", "own.csv").stdout
 
 
+def test_a_server_answers_what_predict_does(study, settings):
+    frame = pd.read_csv("own.csv").iloc[:300]
+    expected = predicted(artifacts.ENCODING.load().encode(frame))
+    lines = frame.drop(columns="target").assign(id=frame.index)
+    lines = lines.to_json(orient="records", lines=True).encode()
+    jsonl, infer = {"content-type": "application/jsonl"}, "/v2/models/eco/infer"
+    with serving(Path.cwd()) as (client, _):
+        inputs = client.get("/v2/models/eco").json()["inputs"]
+        for each in inputs:
+            values = frame[each["name"]].astype(object)
+            data = values.where(values.notna(), None).to_list()
+            each |= {"shape": [len(frame)], "data": data}
+        answer = client.post(infer, json={"inputs": inputs}).json()
+        outputs = {output["name"]: output["data"] for output in answer["outputs"]}
+        answer = client.post("/predict", content=lines, headers=jsonl).json()
+        assert answer.pop("id") == frame.index.to_list()
+        assert outputs == answer == expected
+        inputs[0] |= {"data": [*inputs[0]["data"][1:], {}]}
+        refused = client.post(infer, json={"inputs": inputs})
+        assert refused.status_code == 400
+        assert f"row 299, column {inputs[0]['name']}: must be" in refused.json()["error"]
+        refused = client.post("/predict", content=lines + b"[]", headers=jsonl)
+        assert (refused.status_code, "line 301 must be" in refused.text) == (400, True)
+        octets = {"content-type": "application/octet-stream"}
+        refused = client.post("/predict", content=bytes(9), headers=octets)
+        assert (refused.status_code, "must be application/jsonl" in refused.text) == (415, True)
+
+
 def test_many_files_are_answered_each_into_one_of_its_own(study, settings):
     frame = pd.read_csv("own.csv")
     Path("in").mkdir()
@@ -182,7 +212,6 @@ def test_what_can_not_be_answered_is_named(study, settings):
     assert "other.csv must have the column" in refused("predict", "other.csv")
     np.save("images.npy", np.zeros((2, 8, 8), np.uint8))
     assert "images.npy must hold" in refused("predict", "images.npy")
-    assert f"must be images to be served; got {study[1]}" in refused("serve")
     content = artifacts.ENCODING.path().read_bytes()
     artifacts.ENCODING.path().unlink()
     message = refused("predict", "own.csv")

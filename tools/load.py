@@ -46,6 +46,8 @@ class Counts:
 def make_requests(strategy: str, images: int) -> list[tuple[bytes, bytes]]:
     """Requests of the images in git, and the body that each must be answered by."""
     settings = params.load()
+    if settings.data.kind != "images":
+        raise EcoError(f"data.kind must be images to be sent; got {settings.data.kind}")
     runner = Runner(settings, find_strategy(settings, strategy))
     X, _ = artifacts.SAMPLE.load(dataset=settings.data.name)
     if not 1 <= images <= len(X):

@@ -47,7 +47,7 @@ HOURS = "Hours of a constant load.  [default: 24, or those of --grid]"
 @limit_options
 def budget(
     name: str, load: str, hours: int | None,
-    max_j: float | None, max_g: float | None, grid: str | None,
+    max_j: float | None, max_g: float | None, grid: str | None, over: str | None,
 ) -> None:  # fmt: skip
     """Simulate how `eco serve` keeps a limit an hour, and the accuracy that this costs.
 
@@ -56,7 +56,7 @@ def budget(
     """
     settings = params.load()
     strategy = find_strategy(settings, name)
-    limit, intensity = load_limit(max_j, max_g, grid)
+    limit, intensity = load_limit(max_j, max_g, grid, over)
     if limit is None:
         raise click.UsageError("Name --max-j-per-hour or --max-g-per-hour.")
     start, images = _load(load, hours, intensity)
@@ -65,7 +65,7 @@ def budget(
 
     planned_j = np.array([point.energy_j for point in found])
     units = _units(intensity, start, len(images))
-    kept = simulate(planned_j, pool.energy_j, limit, images, units)
+    kept = simulate(planned_j, pool.energy_j, limit, images, units, over == "refuse")
     alone = [images * setting_j * units.mean(axis=1) for setting_j in pool.energy_j[[0, -1]]]
     unit = "J" if intensity is None else "g CO2e"
     click.echo(f"{name}: {strategy.describe()}, and {len(found) - 1} cheaper settings from")
@@ -126,17 +126,20 @@ def _units(grid: Grid, start: float, n_hours: int) -> Array:
 
 def _hours(
     kept: Simulation, start: float, limit: float, unit: str, pool: _OnTest
-) -> tuple[tuple[str, ...], list[list[str]]]:
-    head = "hour", "images", unit, "of the limit", f"points below {pool.last}"
+) -> tuple[list[str], list[list[str]]]:
+    head = ["hour", "images", unit, "of the limit", f"points below {pool.last}", "refused"]
     rows = []
-    for hour, (spent, samples) in enumerate(zip(kept.spent, kept.samples, strict=True)):
+    hours = zip(kept.spent, kept.samples, kept.refused, strict=True)
+    for hour, (spent, samples, refused) in enumerate(hours):
         at = datetime.fromtimestamp(start + HOUR_S * hour, UTC)
         name = f"{at:%Y-%m-%d %H:%M}" if start else f"{hour + 1}"
         lost = (
             f"{mixture_loss(pool.correct, pool.by_last, samples)[0]:.2f}" if samples.any() else ""
         )
         cells = [f"{samples.sum():,.0f}", f"{spent:.4g}", f"{spent / limit:.1%}", lost]
-        rows.append([name, *cells])
+        rows.append([name, *cells, f"{refused:,.0f}"])
+    if not kept.refused.any():
+        head, rows = head[:-1], [row[:-1] for row in rows]
     return head, rows
 
 
@@ -148,8 +151,10 @@ def _summary(
 
     cheapest, dearest = alone
     yield f"within the limit  {within(kept.spent)}; {name} alone: {within(dearest)}"
-    if (cheapest > limit).any():
-        yield f"                  the cheapest setting alone: {within(cheapest)}; none is refused"
+    answered, refused = kept.samples.sum(), kept.refused.sum()
+    if (cheapest > limit).any() or refused:
+        share = f"{refused / (answered + refused):.2%} of the images are" if refused else "none is"
+        yield f"                  the cheapest setting alone: {within(cheapest)}; {share} refused"
     total, of_dearest = kept.spent.sum(), dearest.sum()
     yield f"spent             {total:.4g} {unit}; {name} alone: {of_dearest:.4g} {unit}"
     weights = kept.samples.sum(axis=0)

@@ -24,19 +24,24 @@ LIMIT = FiniteRange(0, 1e12, min_open=True)
 JOULES = "Limit of an hour, which cheaper tuned cascades keep; modelled J of the models."
 GRAMS = "The same in g CO2e."
 GRID = "g CO2e per kWh, or a CSV file of time and g_per_kwh; by default that of the study."
+OVER = "Where even the cheapest of them costs more: answer all the same, or refuse by 429."
 
 
 def limit_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of a limit: `max_j`, `max_g`, `grid`."""
+    """Add the options of a limit: `max_j`, `max_g`, `grid`, `over`."""
+    choice = click.Choice(["answer", "refuse"])
+    command = click.option("--over-budget", "over", type=choice, help=OVER)(command)
     command = click.option("--grid", metavar="NUMBER|FILE", help=GRID)(command)
     command = click.option("--max-g-per-hour", "max_g", type=LIMIT, help=GRAMS)(command)
     return click.option("--max-j-per-hour", "max_j", type=LIMIT, help=JOULES)(command)
 
 
 def load_limit(
-    max_j: float | None, max_g: float | None, grid: str | None
+    max_j: float | None, max_g: float | None, grid: str | None, over: str | None
 ) -> tuple[float | None, Grid]:
     """The limit an hour, None without one, and the grid of a limit of g CO2e."""
+    if over is not None and max_j is None and max_g is None:
+        raise click.UsageError("--over-budget goes with --max-j-per-hour or --max-g-per-hour.")
     if max_j is not None and max_g is not None:
         raise click.UsageError("Name one of --max-j-per-hour and --max-g-per-hour.")
     if max_g is None:

@@ -1,4 +1,4 @@
-"""`eco serve`: answer images over HTTP with a strategy."""
+"""`eco serve`: answer samples over HTTP with a strategy."""
 
 import time
 
@@ -9,7 +9,6 @@ from eco.cli.monitor import OPEN_SHARE
 from eco.cli.options import FiniteRange
 from eco.cli.strategies import find_strategy, warn_of_changed_models
 from eco.cli.switching import OnDrift, budget_policy, drift_policy, load_served
-from eco.errors import DataError
 from eco.serving.app import make_app
 from eco.serving.gate import Limits
 from eco.serving.policy import Policy
@@ -27,20 +26,22 @@ Examples:
 """
 HOST = "Address to listen on; 0.0.0.0 is every one of this machine."
 PORT = "0 takes any that is free."
-IMAGES = "Images of a request at most."
+SAMPLES = "Samples of a request at most."
 BODY = "Megabytes of a request at most."
 TIMEOUT = "Seconds in which a request must arrive."
-WORKERS = "Requests of many images that are computed side by side."
-WAIT = "Run few images together with those of other requests, after so many ms. Off by default."
+WORKERS = "Requests of many samples that are computed side by side."
+WAIT = "Run few samples together with those of other requests, after so many ms. Off by default."
 DRIFT = "Once models answer other shares than held out: log it, or answer by that strategy."
-ALPHA = "Probability that --on-drift ever takes unchanged images for others."
+ALPHA = "Probability that --on-drift ever takes unchanged samples for others."
 
 
 @click.command(epilog=EXAMPLES, context_settings={"show_default": True})
 @click.option("-s", "--strategy", "name", default="chosen", help="A name that `eco show` lists.")
 @click.option("--host", default="127.0.0.1", help=HOST)
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, help=PORT)
-@click.option("--max-images", type=click.IntRange(1, 10_000_000), default=4096, help=IMAGES)
+@click.option(
+    "--max-samples", "--max-images", type=click.IntRange(1, 10_000_000), default=4096, help=SAMPLES
+)
 @click.option("--max-body-mb", type=FiniteRange(0.001, 10_000), default=16.0, help=BODY)
 @click.option("--timeout", type=FiniteRange(0.1, 3600), default=30.0, help=TIMEOUT)
 @click.option("--workers", type=click.IntRange(1, 256), default=1, help=WORKERS)
@@ -49,24 +50,19 @@ ALPHA = "Probability that --on-drift ever takes unchanged images for others."
 @click.option("--alpha", type=OPEN_SHARE, default=0.001, help=ALPHA)
 @limit_options
 def serve(
-    name: str, host: str, port: int, max_images: int, max_body_mb: float, timeout: float,
+    name: str, host: str, port: int, max_samples: int, max_body_mb: float, timeout: float,
     workers: int, batch_wait_ms: float | None, on_drift: OnDrift | None, alpha: float,
-    max_j: float | None, max_g: float | None, grid: str | None,
+    max_j: float | None, max_g: float | None, grid: str | None, over: str | None,
 ) -> None:  # fmt: skip
-    """Answer images over HTTP: by the Open Inference Protocol V2, or as raw bytes.
+    """Answer samples over HTTP: by the Open Inference Protocol V2, as raw bytes, as JSON lines.
 
     There is neither TLS nor a password: put a proxy that has both in front of it, where others than
     this machine can reach it.
     """
     settings = params.load()
-    if settings.data.kind != "images":
-        raise DataError(
-            f"data.kind of params.yaml must be images to be served; got {settings.data.kind}",
-            "Answer rows and texts in batches, or from a pipe: eco predict --help",
-        )
     strategy = find_strategy(settings, name)
     policy, strategies = Policy(), [strategy]
-    limit, intensity = load_limit(max_j, max_g, grid)
+    limit, intensity = load_limit(max_j, max_g, grid, over)
     if on_drift is not None and limit is not None:
         raise click.UsageError(
             "--on-drift goes without a budget, which changes the shares of the models itself."
@@ -76,12 +72,14 @@ def serve(
     if limit is not None:
         now = time.time()
         check_covers(intensity, now, now)
-        policy, strategies = budget_policy(settings, name, strategy, limit, intensity)
+        refuses = over == "refuse"
+        policy, strategies = budget_policy(settings, name, strategy, limit, intensity, refuses)
     warn_of_changed_models(strategies)
     served = load_served(settings, name, strategy, strategies)
     wait_s = None if batch_wait_ms is None else batch_wait_ms / 1000
     service = Service(served, policy, workers, wait_s)
-    app = make_app(service, limits := Limits(max_images, round(max_body_mb * 1e6), timeout))
+    limits = Limits(max_samples, round(max_body_mb * 1e6), timeout, served.inputs.samples)
+    app = make_app(service, limits)
     listener = listen(host, port)
     address, at = listener.getsockname()[:2]
     url = f"http://[{address}]:{at}" if ":" in address else f"http://{address}:{at}"

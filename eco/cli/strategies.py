@@ -144,10 +144,12 @@ def load_strategy(
     return load(strategy, session, pool_j, settings.pool, settings.cascading.confidence)
 
 
-def load_shape(strategy: Strategy) -> tuple[int, int]:
-    """Height and width of the images that a strategy's first model takes."""
+def load_shape(strategy: Strategy) -> tuple[int, ...]:
+    """Height and width of the images that a strategy's first model takes, and 3 where in colour."""
     model = strategy.models[0]
     axes = artifacts.MODEL.load(model=model).graph.input[0].type.tensor_type.shape.dim
-    if len(axes) != 3 or not all(axis.dim_value > 0 for axis in axes[1:]):
-        raise artifacts.MODEL.error("must take grey images (n, height, width)", model=model)
-    return axes[1].dim_value, axes[2].dim_value
+    shape = tuple(axis.dim_value for axis in axes[1:])
+    if len(shape) not in (2, 3) or shape[2:] not in ((), (3,)) or not all(n > 0 for n in shape):
+        must = "must take images (n, height, width) or (n, height, width, 3)"
+        raise artifacts.MODEL.error(must, model=model)
+    return shape

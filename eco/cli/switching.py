@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eco.cli.answering import Runner
+from eco.cli.inputs import SAMPLES, load_coding
 from eco.cli.limits import Grid, budget_settings
 from eco.cli.monitor import load_held_out
 from eco.cli.strategies import find_strategy, load_shape, open_session
 from eco.errors import EcoError
 from eco.runtime.engine import Answers
+from eco.serving.inputs import make_inputs
 from eco.serving.policy import BudgetPolicy, DriftPolicy, Policy
 from eco.serving.service import Run, Served
 from eco.strategies.names import CERTIFIED, strategy_name
@@ -30,12 +32,14 @@ def load_served(
     session = cache(open_session(settings))
     others = {model for each in strategies for model in each.models} - {*strategy.models}
     models = [*strategy.models, *filter(others.__contains__, settings.pool)]
-    runs, shape = [], load_shape(strategy)
+    runs, coding = [], load_coding(settings)
+    shape = load_shape(strategy) if coding is None else coding.shape
     for each in strategies:
         runner = Runner(settings, each, session=session)
         runner.check(each.models[0], shape)
         runs.append(_placed(runner, [models.index(model) for model in each.models]))
-    return Served(name, strategy.describe(), models, runner.names.classes, shape, runs)
+    inputs = make_inputs(SAMPLES[settings.data.kind], shape, coding)
+    return Served(name, strategy.describe(), models, runner.names.classes, inputs, runs)
 
 
 def _placed(runner: Runner, places: Sequence[int]) -> Run:
@@ -61,7 +65,7 @@ def drift_policy(
     if len(strategy.models) < 2:
         remedy = "Serve a strategy of several models, or leave out --on-drift."
         raise EcoError(
-            f"--on-drift sees how many images each model answers; {name} has one", remedy
+            f"--on-drift sees how many samples each model answers; {name} has one", remedy
         )
     fallback, strategies = None, [strategy]
     if on_drift != "warn":
@@ -77,10 +81,10 @@ def drift_policy(
 
 
 def budget_policy(
-    settings: Params, name: str, strategy: Strategy, per_hour: float, grid: Grid
+    settings: Params, name: str, strategy: Strategy, per_hour: float, grid: Grid, refuses: bool
 ) -> tuple[Policy, list[Strategy]]:
     """What keeps a limit an hour, and the strategies that it takes, the cheapest first."""
     points = budget_settings(settings, name, strategy)
     strategies = [point.strategy for point in points]
     described, energy_j = [one.describe() for one in strategies], [p.energy_j for p in points]
-    return BudgetPolicy(described, energy_j, per_hour, grid), strategies
+    return BudgetPolicy(described, energy_j, per_hour, grid, refuses), strategies

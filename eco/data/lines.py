@@ -1,5 +1,6 @@
 """Samples as lines of JSON, read as they come: images, rows of a table, or texts."""
 
+import io
 import itertools
 import json
 import re
@@ -55,7 +56,16 @@ def open_pipe(
         problem = f"--labels goes with an array, but {NAME} holds lines"
         raise DataError(problem, "Pipe .npy, or leave out --labels.")
     else:
-        yield _from_lines(pipe, _Images() if coding is None else _Rows(coding))
+        yield _from_lines(pipe, coding)
+
+
+def read_lines(content: bytes, name: str, coding: Coding | None = None) -> Batch:
+    """The samples of lines in memory, as `open_pipe` reads them; `name` is for messages."""
+    samples = _from_lines(Pipe(io.BytesIO(content), name), coding)
+    batches = [*samples.batches(MAX_LINE, 0)]
+    ids = [batch.ids for batch in batches if batch.ids is not None]
+    X = np.concatenate([batch.X for batch in batches])
+    return Batch(X, None, np.concatenate(ids) if ids else None)
 
 
 class _Line(NamedTuple):
@@ -96,7 +106,7 @@ class _Images:
         shape: tuple[int, ...] = first.sample.shape
         return shape
 
-    def encode(self, lines: Sequence[_Line]) -> Array:
+    def encode(self, lines: Sequence[_Line], _: str) -> Array:
         return np.stack([line.sample for line in lines])
 
 
@@ -128,14 +138,15 @@ class _Rows:
     def shape(self, _: _Line) -> tuple[int, ...]:
         return self._coding.shape
 
-    def encode(self, lines: Sequence[_Line]) -> Array:
+    def encode(self, lines: Sequence[_Line], name: str) -> Array:
         import pandas as pd
 
         numbers, rows = [line.number for line in lines], [line.sample for line in lines]
-        return self._coding.encode(pd.DataFrame(rows, numbers, self._columns), NAME)
+        return self._coding.encode(pd.DataFrame(rows, numbers, self._columns), name)
 
 
-def _from_lines(pipe: Pipe, held: _Images | _Rows) -> Samples:
+def _from_lines(pipe: Pipe, coding: Coding | None) -> Samples:
+    held = _Images() if coding is None else _Rows(coding)
     groups = _groups(pipe, held)
     first = next(groups, None)
     if first is None:
@@ -144,7 +155,7 @@ def _from_lines(pipe: Pipe, held: _Images | _Rows) -> Samples:
 
     def batch(lines: Sequence[_Line]) -> Iterator[Batch]:
         try:
-            X = held.encode(lines)
+            X = held.encode(lines, pipe.name)
         except DataError:
             if len(lines) == 1:
                 raise

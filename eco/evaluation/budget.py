@@ -31,7 +31,8 @@ class Budget:
 
     So any 60 minutes spend the limit at most, and the requests in flight more, where the cheapest
     setting alone would never empty the bucket. Where it would, it answers nevertheless: `debt` is
-    what has been spent too much, and is made up for, an hour of the limit at most.
+    what has been spent too much, and is made up for, an hour of the limit at most. Who refuses
+    samples instead, for `wait_s`, keeps the limit under any load.
 
     Parameters
     ----------
@@ -72,6 +73,15 @@ class Budget:
     def spend(self, amount: float) -> None:
         """Take what answers cost out of the bucket, in the unit of the limit."""
         self.level = max(self.level - amount, -self.per_hour)
+
+    def wait_s(self, now: float, n: float) -> float:
+        """Seconds until the bucket has the J of n samples at the cheapest setting, or is full.
+
+        Where the limit isn't one of J, n is times the unit's amount per J.
+        """
+        self.refill(now)
+        needed = min(n * self._energy_j[0], self._rate * BURST_S)
+        return max(0.0, needed - self.level) / self._rate
 
     @property
     def fill(self) -> float:
@@ -116,15 +126,20 @@ class Series:
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
-    """What a budget spent, (n_hours,), and samples by setting, (n_hours, n_settings)."""
+    """What a budget spent, (n_hours,), and samples by setting, (n_hours, n_settings).
+
+    ``refused``: (n_hours,) samples that no setting answered.
+    """
 
     spent: Array
     samples: Array
+    refused: Array
 
 
 def simulate(
-    energy_j: Array, real_j: Array, per_hour: float, load: Array, units: Array
-) -> Simulation:
+    energy_j: Array, real_j: Array, per_hour: float, load: Array, units: Array,
+    refuses: bool = False,
+) -> Simulation:  # fmt: skip
     """Run a `Budget` through a load that is evenly spread over each hour.
 
     Parameters
@@ -135,22 +150,30 @@ def simulate(
         Samples of each hour.
     units : array of shape (n_hours, n_parts)
         How much of the limit a J takes in each part of each hour: 1, or g CO2e.
+    refuses : bool
+        Whether samples are refused where the cheapest setting costs more than there is.
     """
     budget, real = Budget(energy_j, per_hour), list(map(float, real_j))
-    spent, samples = np.zeros(len(load)), np.zeros((len(load), len(energy_j)))
+    spent, refused = np.zeros(len(load)), np.zeros(len(load))
+    samples = np.zeros((len(load), len(energy_j)))
     for hour, (n, of_parts) in enumerate(zip(load.tolist(), units, strict=True)):
         # A tenth of the bucket is spent in one step at most, within bounds.
         steps = np.clip(600 * n * max(real) * of_parts.max() / per_hour, 600, 36_000)
         steps = len(of_parts) * int(np.ceil(steps / len(of_parts)))
-        each, amounts = [0] * len(energy_j), 0.0
+        each, amounts, n_refused = [0] * len(energy_j), 0.0, 0
         for step, unit in enumerate(np.repeat(of_parts, steps // len(of_parts)).tolist()):
-            setting = budget.choose(HOUR_S * (hour + step / steps))
+            now = HOUR_S * (hour + step / steps)
+            if refuses and budget.wait_s(now, n / steps * unit) > 0:
+                n_refused += 1
+                continue
+            setting = budget.choose(now)
             amount = n / steps * real[setting] * unit
             budget.spend(amount)
             amounts += amount
             each[setting] += 1
         spent[hour], samples[hour] = amounts, n * np.array(each) / steps
-    return Simulation(spent, samples)
+        refused[hour] = n * n_refused / steps
+    return Simulation(spent, samples, refused)
 
 
 def mixture_loss(correct: Array, reference: Array, weights: Array) -> tuple[float, float, float]:

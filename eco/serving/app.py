@@ -12,7 +12,6 @@ from eco.serving.gate import (
     FAULT,
     JSON,
     NPY,
-    PIXELS,
     RAW,
     Gate,
     Limits,
@@ -28,7 +27,6 @@ from eco.serving.protocol import (
     InferRequest,
     Predictions,
     describe_output,
-    from_tensor,
     to_tensors,
 )
 from eco.serving.service import Served, Service
@@ -84,12 +82,11 @@ def _add_information(app: FastAPI, service: Service) -> None:
     @app.get(MODEL, summary="Inputs and outputs of a model")
     async def model(name: str) -> dict[str, Any]:
         _check_name(name, served)
-        X = {"name": "X", "datatype": "UINT8", "shape": [-1, *served.shape]}
         outputs = [describe_output(output, served) for output in DATATYPES]
         properties = {"models": [*served.models]} | service.policy.state()
         return {
-            "name": name, "platform": "ecoinference_onnx", "inputs": [X], "outputs": outputs,
-            "properties": properties,
+            "name": name, "platform": "ecoinference_onnx", "inputs": served.inputs.describe(),
+            "outputs": outputs, "properties": properties,
         }  # fmt: skip
 
     @app.get("/metrics", summary="What Prometheus reads", response_class=Response)
@@ -107,13 +104,13 @@ def _add_inference(app: FastAPI, service: Service, limits: Limits) -> None:
         check_encoding(request.headers.get("content-encoding", "").encode())
 
     @app.post(
-        f"{MODEL}/infer", summary="Answer images", response_model=InferAnswer,
+        f"{MODEL}/infer", summary=f"Answer {served.inputs.samples}", response_model=InferAnswer,
         dependencies=[Depends(check)],
     )  # fmt: skip
     async def infer(name: str, request: InferRequest) -> Response:
-        (tensor,) = request.inputs
-        limits.check_images(max(tensor.shape[:1], default=0))
-        answered = await service.answer(from_tensor(tensor, served.shape))
+        tensors = request.inputs
+        limits.check_samples(max(max(tensor.shape[:1], default=0) for tensor in tensors))
+        answered = await service.answer(served.inputs.from_tensors(tensors))
         outputs = [output.name for output in request.outputs or ()] or DEFAULT
         content = {"model_name": name, "outputs": to_tensors(answered, served, outputs)}
         if request.id is not None:
@@ -152,12 +149,16 @@ def _failed(status: int, problem: str, headers: Any = None) -> Response:
 
 def _raw_schema(served: Served, failures: dict[str, Any]) -> dict[str, Any]:
     """What OpenAPI says of the route that the framework doesn't see."""
-    pixels = {"schema": {"type": "string", "format": "binary"}}
+    binary = {"schema": {"type": "string", "format": "binary"}}
     answers = {"schema": {"$ref": "#/components/schemas/Predictions"}}
-    content = {JSON.decode(): answers, NPY.decode(): pixels}
+    content = {JSON.decode(): answers, NPY.decode(): binary}
+    inputs = served.inputs
     return {
-        "summary": "Answer images of raw bytes, n x {} x {}".format(*served.shape),
+        "summary": f"Answer {inputs.samples} of {' x '.join(map(str, inputs.shape))} numbers",
         "operationId": "predict",
-        "requestBody": {"required": True, "content": {PIXELS.decode(): pixels}},
+        "requestBody": {
+            "required": True,
+            "content": {media.decode(): binary for media in inputs.media},
+        },
         "responses": failures | {"200": {"description": "Answers", "content": content}},
     }

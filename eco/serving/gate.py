@@ -8,26 +8,30 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi import HTTPException
 
-from eco.serving.protocol import DEFAULT, columns, from_bytes, to_npy
+from eco.serving.inputs import LINES, count_lines
+from eco.serving.protocol import DEFAULT, columns, to_npy
 from eco.serving.service import Service
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Header = tuple[bytes, bytes]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 RAW = "/predict"
-JSON, PIXELS, NPY = b"application/json", b"application/octet-stream", b"application/x-npy"
+JSON, NPY = b"application/json", b"application/x-npy"
 FAULT = "a fault of the server, which its log names"
 #: The largest body as often may be in memory.
 BODIES = 16
+#: The status of a request whose client has gone, in the metrics.
+GONE = 499
 #: What is still being sent is not read.
 CLOSE = {"connection": "close"}
 
@@ -36,17 +40,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Limits:
-    """Images of a request, bytes of its body, and the seconds in which that must arrive."""
+    """Samples of a request, bytes of its body, and the seconds in which that must arrive.
 
-    max_images: int
+    ``samples`` is what they are called.
+    """
+
+    max_samples: int
     max_body: int
     timeout_s: float
+    samples: str = "images"
 
-    def check_images(self, n: int) -> None:
-        """Refuse too many images by 413."""
-        if n > self.max_images:
-            problem = f"a request may hold {self.max_images} images (--max-images); got {n}"
-            raise HTTPException(413, problem)
+    def check_samples(self, n: int) -> None:
+        """Refuse too many samples by 413."""
+        if n > self.max_samples:
+            limit = f"{self.max_samples} {self.samples} (--max-samples)"
+            raise HTTPException(413, f"a request may hold {limit}; got {n}")
 
     def check_body(self, size: int, in_memory: int) -> None:
         """Refuse a body that is too large by 413, and one too many large ones by 503."""
@@ -65,97 +73,136 @@ class Gate:
     """
 
     def __init__(self, app: App, service: Service, limits: Limits) -> None:
-        self._app, self._service, self._limits = app, service, limits
-        self._in_memory = 0
+        self._app, self._service, self.limits = app, service, limits
+        #: Bytes of the bodies that have arrived and are not answered yet.
+        self.in_memory = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        begin, status, arrived = time.perf_counter(), 499, 0  # 499: the client is gone
-        end = asyncio.get_running_loop().time() + self._limits.timeout_s
-        scope["eco.headers"] = headers = dict(scope["headers"])
-
-        async def bounded() -> Message:
-            nonlocal arrived
-            self._limits.check_body(int(headers.get(b"content-length", 0)), self._in_memory)
-            try:
-                async with asyncio.timeout_at(end):
-                    message = await receive()
-            except TimeoutError:
-                problem = f"a body must arrive in {self._limits.timeout_s:g} s (--timeout)"
-                raise HTTPException(408, problem, CLOSE) from None
-            size = len(message.get("body", b""))
-            arrived += size
-            self._in_memory += size
-            self._limits.check_body(arrived, self._in_memory)
-            return message
-
-        async def answer(message: Message) -> None:
-            nonlocal status
-            status = message.get("status", status)
-            with suppress(Exception):  # of a connection that uvicorn has ended: it wasn't HTTP
-                await send(message)
-
-        is_raw = scope["path"] == RAW
+        begin, is_raw = time.perf_counter(), scope["path"] == RAW
+        exchange = _Exchange(self, scope, receive, send)
         try:
-            await (self._predict if is_raw else self._app)(scope, bounded, answer)
+            if is_raw:
+                await self._predict(exchange)
+            else:
+                await self._app(scope, exchange.receive, exchange.send)
         except Exception:
             log.exception("%s failed", scope["path"])
-            if status == 499:
-                await _send(answer, 500, failure(FAULT), {b"content-type": JSON})
+            if exchange.status == GONE:
+                await exchange.answer(500, failure(FAULT), JSON)
         finally:
-            self._in_memory -= arrived
+            self.in_memory -= exchange.arrived
             route = RAW if is_raw else getattr(scope.get("route"), "path", "other")
             seconds = time.perf_counter() - begin
-            self._service.metrics.count_request(route, status, seconds)
+            self._service.metrics.count_request(route, exchange.status, seconds)
 
-    async def _predict(self, scope: Message, receive: Receive, send: Send) -> None:
-        headers: dict[bytes, bytes] = {}
+    async def _predict(self, exchange: "_Exchange") -> None:
+        served = self._service.served
         try:
-            status, (content, media) = 200, await self._answer(scope, receive)
+            media = exchange.check_raw(served.inputs.media)
+            if (body := await exchange.read()) is None:
+                return
+            if media == LINES:
+                self.limits.check_samples(count_lines(body))
+            X, _, ids = served.inputs.from_body(body, media)
+            self.limits.check_samples(len(X))
+            answered = await self._service.answer(X)
         except HTTPException as error:
-            status, content, media = error.status_code, failure(error.detail), JSON
-            headers = {k.encode(): v.encode() for k, v in (error.headers or {}).items()}
-        if content:
-            await _send(send, status, content, headers | {b"content-type": media})
+            headers = [(k.encode(), v.encode()) for k, v in (error.headers or {}).items()]
+            await exchange.answer(error.status_code, failure(error.detail), JSON, headers)
+            return
+        if exchange.accepts_npy():
+            await exchange.answer(200, to_npy(answered), NPY)
+        else:
+            identified = {} if ids is None else {"id": ids.tolist()}
+            content = json.dumps(identified | columns(answered, served, DEFAULT))
+            await exchange.answer(200, content.encode(), JSON)
 
-    async def _answer(self, scope: Message, receive: Receive) -> tuple[bytes, bytes]:
-        """The answer to a body of pixels, empty if its client is gone, and its media type."""
-        headers, served = scope["eco.headers"], self._service.served
-        if scope["method"] != "POST":
-            raise HTTPException(405, f"{RAW} takes POST", {"allow": "POST"})
-        check_media(headers.get(b"content-type", b""), PIXELS)
-        check_encoding(headers.get(b"content-encoding", b""))
+
+class _Exchange:
+    """A request, whose body arrives within the limits, and its answer.
+
+    ``status``: of the answer, `GONE` before there is one; ``arrived``: bytes of the body.
+    """
+
+    def __init__(self, gate: Gate, scope: Message, receive: Receive, send: Send) -> None:
+        self.status, self.arrived = GONE, 0
+        self._gate, self._scope, self._receive, self._send = gate, scope, receive, send
+        self._headers: dict[bytes, bytes] = dict(scope["headers"])
+        self._end = time.monotonic() + gate.limits.timeout_s
+
+    async def receive(self) -> Message:
+        """A part of the body; 408, 413 or 503 where it breaks a limit."""
+        gate = self._gate
+        gate.limits.check_body(int(self._headers.get(b"content-length", 0)), gate.in_memory)
+        # A timeout takes longer than a part of the answer: not where nothing is waited for.
+        is_whole = not getattr(getattr(self._receive, "__self__", None), "more_body", True)
+        message = await self._receive() if is_whole else await self._wait()
+        size = len(message.get("body", b""))
+        self.arrived += size
+        gate.in_memory += size
+        gate.limits.check_body(self.arrived, gate.in_memory)
+        return message
+
+    async def _wait(self) -> Message:
+        try:
+            async with asyncio.timeout(self._end - time.monotonic()):
+                return await self._receive()
+        except TimeoutError:
+            problem = f"a body must arrive in {self._gate.limits.timeout_s:g} s (--timeout)"
+            raise HTTPException(408, problem, CLOSE) from None
+
+    async def read(self) -> bytes | None:
+        """The whole body; None if the client is gone."""
         chunks, more = [], True
         while more:
-            message = await receive()
+            message = await self.receive()
             if message["type"] == "http.disconnect":
-                return b"", JSON
+                return None
             chunks.append(message.get("body", b""))
             more = message.get("more_body", False)
-        X = from_bytes(b"".join(chunks), served.shape)
-        self._limits.check_images(len(X))
-        answered = await self._service.answer(X)
-        accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
-        if NPY in map(_media, accept.split(b",")):
-            return to_npy(answered), NPY
-        return json.dumps(columns(answered, served, DEFAULT)).encode(), JSON
+        return b"".join(chunks)
+
+    def check_raw(self, media: Sequence[bytes]) -> bytes:
+        """The type of the body, one of some; refuses what is none by its method and headers."""
+        if self._scope["method"] != "POST":
+            raise HTTPException(405, f"{RAW} takes POST", {"allow": "POST"})
+        check_encoding(self._headers.get(b"content-encoding", b""))
+        return check_media(self._headers.get(b"content-type", b""), *media)
+
+    def accepts_npy(self) -> bool:
+        """Whether an Accept names .npy."""
+        accept = b",".join(value for name, value in self._scope["headers"] if name == b"accept")
+        return accept == NPY or NPY in map(_media, accept.split(b","))
+
+    async def send(self, message: Message) -> None:
+        """Pass a part of the answer on."""
+        self.status = message.get("status", self.status)
+        with suppress(Exception):  # of a connection that uvicorn has ended: it wasn't HTTP
+            await self._send(message)
+
+    async def answer(
+        self, status: int, content: bytes, media: bytes, headers: Sequence[Header] = ()
+    ) -> None:
+        """Send a whole answer."""
+        pairs = [*headers, (b"content-type", media), (b"content-length", b"%d" % len(content))]
+        self.status = status
+        with suppress(Exception):
+            await self._send({"type": "http.response.start", "status": status, "headers": pairs})
+            await self._send({"type": "http.response.body", "body": content})
 
 
-async def _send(send: Send, status: int, content: bytes, headers: dict[bytes, bytes]) -> None:
-    pairs = [*headers.items(), (b"content-length", b"%d" % len(content))]
-    await send({"type": "http.response.start", "status": status, "headers": pairs})
-    await send({"type": "http.response.body", "body": content})
-
-
-def check_media(given: bytes, wanted: bytes) -> None:
-    """Refuse a Content-Type by 415."""
-    if given != wanted and _media(given) != wanted:
+def check_media(given: bytes, *wanted: bytes) -> bytes:
+    """The type that a Content-Type names; refuses another one by 415."""
+    if (media := _media(given)) not in wanted:
         got = given[:60].decode("latin-1") or "none"
-        raise HTTPException(415, f"Content-Type must be {wanted.decode()}; got {got}")
+        types = b" or ".join(wanted).decode()
+        raise HTTPException(415, f"Content-Type must be {types}; got {got}")
+    return media
 
 
 def check_encoding(given: bytes) -> None:
-    """Refuse a Content-Encoding by 415: compressed bytes may be as many as pixels."""
+    """Refuse a Content-Encoding by 415: compressed bytes may be as many as those of samples."""
     if given.strip().lower() not in (b"", b"identity"):
         got = given[:60].decode("latin-1")
         raise HTTPException(415, f"Content-Encoding must be identity; got {got}")

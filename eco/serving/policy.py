@@ -15,7 +15,7 @@ Array = NDArray[Any]
 #: By name: what a figure means, and what reads it.
 Gauges = Mapping[str, tuple[str, Callable[[], float]]]
 
-#: Images between two looks at the shares.
+#: Samples between two looks at the shares.
 LOOK = 100
 NOT_SEEN = "what leaves the shares of the models as they are; whether a shift does harm"
 
@@ -28,6 +28,10 @@ class Policy:
     def choose(self) -> int:
         """The strategy that answers next."""
         return 0
+
+    def refuse(self, n: int) -> float:  # noqa: ARG002
+        """Seconds after which n samples may be answered; 0.0 where they are answered now."""
+        return 0.0
 
     def observe(self, answered_by: Array, joules: float) -> None:
         """Learn what was answered: (n,) indices of the models, and J of all together."""
@@ -47,7 +51,7 @@ class DriftPolicy(Policy):
     Parameters
     ----------
     reference : array of shape (n_exits,)
-        Held-out images by the model of the first strategy that answered them.
+        Held-out samples by the model of the first strategy that answered them.
     alpha : float
         Probability that a stream like these ever raises an alarm.
     fallback : str, optional
@@ -75,8 +79,8 @@ class DriftPolicy(Policy):
         if self._monitor.alarm:
             then = f"From now on {self._fallback} answers. " if self._fallback else ""
             log.warning(
-                "drift: the models answer other shares than on held-out images, seen at image %d. "
-                "%sNot seen is %s. Start the server again to begin anew.",
+                "drift: the models answer other shares than on held-out samples, seen at sample "
+                "%d. %sNot seen is %s. Start the server again to begin anew.",
                 self._monitor.n_samples, then, NOT_SEEN,
             )  # fmt: skip
 
@@ -86,7 +90,7 @@ class DriftPolicy(Policy):
         return {
             "drift_e_value": ("Evidence against unchanged shares.", lambda: monitor.e_value),
             "drift_alarm": ("1 after an alarm.", lambda: monitor.alarm),
-            "drift_images": ("Images that were looked at.", lambda: monitor.n_samples),
+            "drift_samples": ("Samples that were looked at.", lambda: monitor.n_samples),
         }
 
     def state(self) -> dict[str, Any]:
@@ -94,9 +98,9 @@ class DriftPolicy(Policy):
         monitor = self._monitor
         return {
             "drift": {
-                "alarm": monitor.alarm, "alarm_at_image": monitor.alarm_at,
+                "alarm": monitor.alarm, "alarm_at_sample": monitor.alarm_at,
                 "e_value": monitor.e_value, "alarm_from_e_value": 1 / monitor.alpha,
-                "images": monitor.n_samples, "fallback": self._fallback,
+                "samples": monitor.n_samples, "fallback": self._fallback,
                 "fallback_answers": bool(self.choose()), "not_seen": NOT_SEEN,
             }
         }  # fmt: skip
@@ -110,33 +114,44 @@ class BudgetPolicy(Policy):
     settings : sequence of str
         The strategies, for people.
     energy_j : sequence of float
-        Their J per image.
+        Their J per sample.
     per_hour : float
         The limit, J, or g CO2e where there is a grid.
     grid : Series or float, optional
         g CO2e per kWh; times are those of the system.
+    refuses : bool
+        Whether samples are refused where the cheapest costs more than the limit allows.
     """
 
     def __init__(
         self, settings: Sequence[str], energy_j: Sequence[float], per_hour: float,
-        grid: Series | float | None,
+        grid: Series | float | None, refuses: bool = False,
     ) -> None:  # fmt: skip
-        self._settings, self._grid = settings, grid
+        self._settings, self._grid, self._refuses = settings, grid, refuses
         self._budget = Budget(energy_j, per_hour, time.monotonic())
         self._unit = "J" if grid is None else "g CO2e"
         self._setting, self._spent, self._is_over, self._is_covered = 0, 0.0, False, True
+        self._refused = 0
 
     def choose(self) -> int:
         """The strategy that answers next."""
         self._setting = self._budget.choose(time.monotonic())
         return self._setting
 
+    def refuse(self, n: int) -> float:
+        """Seconds until the cheapest setting may answer; 0.0 where nothing is refused."""
+        if not self._refuses:
+            return 0.0
+        wait_s = self._budget.wait_s(time.monotonic(), n * self._unit_per_j())
+        self._refused += n if wait_s else 0
+        return wait_s
+
     def observe(self, answered_by: Array, joules: float) -> None:  # noqa: ARG002
         """Spend what the answers cost."""
         amount = joules * self._unit_per_j()
         self._budget.spend(amount)
         self._spent += amount
-        if self._budget.fill < -1 and not self._is_over:
+        if self._budget.fill < -1 and not self._is_over and not self._refuses:
             log.warning(
                 "budget: more than %g %s an hour is spent though the cheapest setting answers (%s)",
                 self._budget.per_hour, self._unit, self._settings[0],
@@ -171,6 +186,7 @@ class BudgetPolicy(Policy):
             ),
             "budget_limit": ("J or g CO2e an hour at most.", lambda: self._budget.per_hour),
             "budget_spent": ("J or g CO2e since the start.", lambda: self._spent),
+            "budget_refused": ("Samples refused since the start.", lambda: self._refused),
             "budget_setting": ("The setting that answers, 0 the cheapest.", lambda: self._setting),
         }
         if self._grid is not None:
@@ -186,5 +202,6 @@ class BudgetPolicy(Policy):
                 "limit_per_hour": budget.per_hour, "unit": self._unit,
                 "spent": self._spent, "fill": budget.fill, "debt": budget.debt,
                 "setting": self._settings[self._setting], "settings": len(self._settings),
+                "refused": self._refused,
             }
         }  # fmt: skip

@@ -1,21 +1,19 @@
-"""What requests and answers hold, by the Open Inference Protocol V2 and as raw bytes.
+"""What requests and answers hold, by the Open Inference Protocol V2 and as arrays.
 
 The protocol: github.com/kserve/open-inference-protocol. Without its binary extension.
 """
 
 import io
-import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from itertools import chain
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
-from fastapi import HTTPException
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, StrictInt
 
-from eco.serving.service import Answered, Served
+if TYPE_CHECKING:
+    from eco.serving.service import Answered, Served
 
 Array = NDArray[Any]
 Output = Literal["label", "class", "confidence", "answered_by", "energy_j", "probabilities"]
@@ -46,10 +44,10 @@ class RequestedOutput(BaseModel):
 
 
 class InferRequest(BaseModel):
-    """Images: one tensor X, UINT8 of shape [n, height, width]."""
+    """The tensors that the metadata of the model lists."""
 
     id: str | None = None
-    inputs: list[Tensor] = Field(min_length=1, max_length=1)
+    inputs: list[Tensor] = Field(min_length=1)
     outputs: list[RequestedOutput] | None = None
 
 
@@ -62,8 +60,9 @@ class InferAnswer(BaseModel):
 
 
 class Predictions(BaseModel):
-    """A list for each output, an entry for each image."""
+    """A list for each output, an entry for each sample; ids where there are."""
 
+    id: list[str | int] | None = None
     label: list[int]
     classes: list[str] = Field(alias="class")
     confidence: list[float]
@@ -77,53 +76,10 @@ class Failure(BaseModel):
     error: str
 
 
-def from_bytes(body: bytes, shape: tuple[int, int]) -> Array:
-    """The images of a body of pixels, (n, height, width) uint8; 400 if it holds none."""
-    size = math.prod(shape)
-    if not body or len(body) % size:
-        raise HTTPException(
-            400,
-            f"the body must hold images of {shape[0]} x {shape[1]} bytes, a multiple of {size}; "
-            f"got {len(body)} bytes",
-        )
-    return np.frombuffer(body, np.uint8).reshape(-1, *shape)
-
-
-def from_tensor(tensor: Tensor, shape: tuple[int, int]) -> Array:
-    """The images of a tensor, (n, height, width) uint8; 400 if it holds anything else."""
-    n, *size = tensor.shape or [0]
-    if (tensor.name, tensor.datatype, *size) != ("X", "UINT8", *shape) or n < 1:
-        raise HTTPException(
-            400,
-            f"inputs must be one tensor X of datatype UINT8 and shape [n, {shape[0]}, {shape[1]}], "
-            f"n at least 1; got {tensor.name[:60]}, {tensor.datatype[:60]}, {tensor.shape[:9]}",
-        )
-    pixels: Any = _flat(tensor.data, tensor.shape)
-    if pixels is None or len(pixels) != math.prod(tensor.shape):
-        raise HTTPException(
-            400, f"data must hold the {math.prod(tensor.shape)} pixels of shape {tensor.shape}"
-        )
-    try:
-        if set(map(type, pixels)) != {int}:
-            raise ValueError
-        return np.frombuffer(bytes(pixels), np.uint8).reshape(tensor.shape)
-    except ValueError:
-        raise HTTPException(400, "data must hold whole numbers from 0 to 255") from None
-
-
-def _flat(data: list[Any], shape: list[int]) -> list[Any] | None:
-    """Flat or nested data, flat; None if it is nested in another way."""
-    if not data or not isinstance(data[0], list):
-        return data
-    for length in shape[1:]:
-        if not all(isinstance(part, list) and len(part) == length for part in data):
-            return None
-        data = list(chain.from_iterable(data))
-    return data
-
-
-def columns(answered: Answered, served: Served, names: Iterable[Output]) -> dict[Output, list[Any]]:
-    """Outputs as flat lists, image by image."""
+def columns(
+    answered: "Answered", served: "Served", names: Iterable[Output]
+) -> dict[Output, list[Any]]:
+    """Outputs as flat lists, sample by sample."""
     answers = answered.answers
     labels = answers.labels.tolist()
     values: dict[Output, Callable[[], list[Any]]] = {
@@ -137,22 +93,24 @@ def columns(answered: Answered, served: Served, names: Iterable[Output]) -> dict
     return {name: values[name]() for name in names}
 
 
-def to_tensors(answered: Answered, served: Served, names: Iterable[Output]) -> list[dict[str, Any]]:
+def to_tensors(
+    answered: "Answered", served: "Served", names: Iterable[Output]
+) -> list[dict[str, Any]]:
     """Outputs as tensors of the protocol."""
     lists, n = columns(answered, served, names), len(answered.energy_j)
     return [describe_output(name, served, n) | {"data": data} for name, data in lists.items()]
 
 
-def describe_output(name: Output, served: Served, n: int = -1) -> dict[str, Any]:
-    """Name, datatype and shape of an output, for so many images."""
+def describe_output(name: Output, served: "Served", n: int = -1) -> dict[str, Any]:
+    """Name, datatype and shape of an output, for so many samples."""
     shape = [n, len(served.classes)] if name == "probabilities" else [n]
     return {"name": name, "datatype": DATATYPES[name], "shape": shape}
 
 
-def to_npy(answered: Answered) -> bytes:
+def to_npy(answered: "Answered") -> bytes:
     """A structured array of label, confidence, answered_by (an index) and energy_j, as .npy."""
     answers = answered.answers
-    rows = np.empty(len(answers.labels), ROW)
+    rows = np.empty(len(answered.energy_j), ROW)
     rows["label"], rows["confidence"] = answers.labels, answers.confidence
     rows["answered_by"], rows["energy_j"] = answers.answered_by, answered.energy_j
     return _npy_head(len(rows)) + rows.tobytes()

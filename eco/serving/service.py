@@ -1,6 +1,7 @@
-"""A strategy in memory that answers requests, and the counts of what it answered."""
+"""A strategy in memory that answers requests."""
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -8,30 +9,21 @@ from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+from fastapi import HTTPException
 from numpy.typing import NDArray
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    Info,
-    ProcessCollector,
-    disable_created_metrics,
-)
 
-from eco import __version__
 from eco.runtime.calls import CALL_SIZE
 from eco.runtime.engine import Answers
+from eco.serving.inputs import Inputs
+from eco.serving.metrics import Metrics
 from eco.serving.policy import Policy
 
 Array = NDArray[Any]
-#: From uint8 images (n, height, width) to answers, and J of each, (n,).
+#: From samples, (n, ...), to answers, and J of each, (n,).
 Run = Callable[[Array], tuple[Answers, Array]]
 
-#: Images that are answered at once: to wake a thread would take longer.
+#: Samples that are answered at once: to wake a thread would take longer.
 FEW = 4
-#: Upper ends of the histogram, seconds.
-BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -42,8 +34,8 @@ class Served:
     ----------
     name, description : str
     models, classes : sequence of str
-    shape : tuple of int
-        Height and width of an image.
+    inputs : Inputs
+        From requests to samples.
     runs : sequence of callable
         The strategies; a policy chooses among them.
     """
@@ -52,53 +44,12 @@ class Served:
     description: str
     models: Sequence[str]
     classes: Sequence[str]
-    shape: tuple[int, int]
+    inputs: Inputs
     runs: Sequence[Run]
 
 
-class Metrics:
-    """What Prometheus reads: requests, images, answers by model, modelled joules."""
-
-    def __init__(self, served: Served, policy: Policy) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]
-        self.registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        labels = ["route", "status"]
-        self._requests = Counter("eco_requests", "Requests.", labels, registry=registry)
-        self._seconds = Histogram(
-            "eco_request_seconds", "Seconds from a request's headers to its answer.", ["route"],
-            buckets=BUCKETS, registry=registry,
-        )  # fmt: skip
-        #: By route and status: to look labels up takes longer than to count.
-        self._counted: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
-        self._images = Counter("eco_images", "Images answered.", registry=registry)
-        answers = Counter("eco_answers", "Images by model.", ["model"], registry=registry)
-        self._answers = [answers.labels(model) for model in served.models]
-        self._joules = Counter("eco_modelled_joules", "J modelled.", registry=registry)
-        build = {"version": __version__, "strategy": served.name, "models": served.description}
-        for name, (text, read) in policy.gauges().items():
-            Gauge(f"eco_{name}", text, registry=registry).set_function(read)
-        Info("eco_build", "What is served.", registry=registry).info(build)
-
-    def count_request(self, route: str, status: int, seconds: float) -> None:
-        """Add a request that is over."""
-        if (counted := self._counted.get((route, status))) is None:
-            counted = self._requests.labels(route, str(status)), self._seconds.labels(route)
-            self._counted[route, status] = counted
-        counted[0].inc()
-        counted[1].observe(seconds)
-
-    def count_answers(self, answered_by: Array, joules: float) -> None:
-        """Add images: (n,) indices of the models that answered, and J of all together."""
-        self._images.inc(len(answered_by))
-        self._joules.inc(joules)
-        positions = answered_by.tolist()
-        for position in set(positions):
-            self._answers[position].inc(positions.count(position))
-
-
 class Answered(NamedTuple):
-    """What the strategy answered, and J of each image, (n,)."""
+    """What the strategy answered, and J of each sample, (n,)."""
 
     answers: Answers
     energy_j: Array
@@ -115,21 +66,25 @@ class Service:
     workers : int
         Calls of the engine that run side by side.
     batch_wait_s : float, optional
-        Seconds that a few images wait for those of other requests, to be run together. Without it
+        Seconds that a few samples wait for those of other requests, to be run together. Without it
         every request is run alone, and its answers are the engine's to the last bit.
     """
 
     def __init__(
         self, served: Served, policy: Policy, workers: int, batch_wait_s: float | None = None
     ) -> None:
-        self.served, self.policy, self.metrics = served, policy, Metrics(served, policy)
+        self.served, self.policy = served, policy
+        self.metrics = Metrics(served.name, served.description, served.models, policy.gauges())
         self._threads = ThreadPoolExecutor(workers)
         self._wait_s = batch_wait_s
         self._waiting: list[tuple[Array, asyncio.Future[Answered]]] = []
         self._batches: asyncio.Task[None] | None = None
 
     async def answer(self, X: Array) -> Answered:
-        """Answer uint8 images (n, height, width)."""
+        """Answer samples, (n, ...); 429 where the policy refuses them."""
+        if wait_s := self.policy.refuse(len(X)):
+            problem = f"what an hour may cost is spent; ask again in {math.ceil(wait_s)} s"
+            raise HTTPException(429, problem, {"retry-after": str(math.ceil(wait_s))})
         if len(X) > FEW:
             answered = await self._run(X)
         elif self._wait_s is None:
@@ -161,14 +116,14 @@ class Service:
         while self._waiting:
             batch = self._waiting[: CALL_SIZE // FEW]
             del self._waiting[: len(batch)]
-            images, futures = zip(*batch, strict=True)
+            samples, futures = zip(*batch, strict=True)
             try:
-                answers, energy_j = await self._run(np.concatenate(images))
+                answers, energy_j = await self._run(np.concatenate(samples))
             except Exception as error:
                 for future in futures:
                     future.set_exception(error)
                 continue
-            ends = accumulate(map(len, images), initial=0)
+            ends = accumulate(map(len, samples), initial=0)
             for future, (start, end) in zip(futures, pairwise(ends), strict=True):
                 part = Answers(*(values[start:end] for values in answers))
                 future.set_result(Answered(part, energy_j[start:end]))

@@ -54,6 +54,17 @@ def test_a_limit_that_no_setting_keeps_is_named(settings):
     assert "the cheapest setting alone: 0 of 2 hours; none is refused" in text
 
 
+def test_a_limit_is_kept_by_refusing(settings):
+    limit, name = 100 * least_j(settings), f"always {settings.pool[2]}"
+    given = ["budget", "-s", name, "--load", 1000, "--hours", 2, "--max-j-per-hour"]
+    text = eco(*given, limit, "--over-budget", "refuse").stdout
+    assert "within the limit  2 of 2 hours" in text and "of the images are refused" in text
+    first, second = ([float(n.replace(",", "")) for n in (r[1], r[-1])] for r in rows(text))
+    assert sum(first) == pytest.approx(1000, abs=1) and second[1] == pytest.approx(900, abs=20)
+    text = eco(*given, 1000, "--over-budget", "refuse").stdout
+    assert "refused" not in text and len(rows(text)[0]) == 5
+
+
 def test_a_load_and_a_grid_may_change_by_the_hour(settings):
     write("load.csv", *hours("images", 0, 500, 1000))
     write("grid.csv", *hours("g_per_kwh", 10, 10, 400))
@@ -134,6 +145,7 @@ def test_what_is_no_load_or_grid_is_named(settings):
         (["--load", 1, "--max-g-per-hour", -1], "Invalid value for '--max-g-per-hour'"),
         (["--load", 1, "--max-j-per-hour", 1, "--max-g-per-hour", 1], "Name one of"),
         (["--load", 1, "--max-j-per-hour", 1, "--grid", 50], "--grid goes with --max-g-per-hour"),
+        (["--load", 1, "--over-budget", "refuse"], "--over-budget goes with --max-j-per-hour or"),
         (["--max-j-per-hour", 1], "Missing option '--load'"),
         (["--load", "load.csv", "--hours", 2, "--max-j-per-hour", 1], "with a constant --load"),
     ],

@@ -103,6 +103,24 @@ def test_a_simulation_counts_hours_settings_and_what_the_grid_says():
     assert (wrong.spent <= LIMIT).all()  # what is spent counts, not what is planned
 
 
+def test_a_simulation_that_refuses_keeps_any_limit_and_counts_the_rest():
+    energy_j, load = np.array([1.0, 10.0]), np.array([500, 5000, 0])
+    found = simulate(energy_j, energy_j, LIMIT, load, np.ones((3, 60)), refuses=True)
+    assert (found.spent <= LIMIT).all() and found.spent[1] > 0.95 * LIMIT
+    assert found.samples.sum(axis=1) + found.refused == pytest.approx(load)
+    assert found.refused[[0, 2]].tolist() == [0, 0] and found.refused[1] > 3900
+
+
+def test_the_time_to_wait_is_that_until_the_cheapest_setting_can_be_paid():
+    budget, burst = Budget([1.0, 5.0], LIMIT), RATE * BURST_S
+    assert budget.wait_s(0.0, burst / 2) == budget.wait_s(0.0, 100 * burst) == 0
+    budget.spend(burst + 30 * RATE)
+    assert budget.wait_s(10.0, 0) == pytest.approx(20)
+    assert budget.wait_s(10.0, 5 * RATE) == pytest.approx(25)
+    assert budget.wait_s(10.0, 100 * burst) == pytest.approx(20 + BURST_S)
+    assert budget.wait_s(35.1, 5 * RATE) == 0
+
+
 def test_the_loss_of_a_mixture_by_hand():
     correct = np.array([[1, 1], [0, 1], [0, 0], [1, 1]])
     reference = np.ones(4)

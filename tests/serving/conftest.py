@@ -57,7 +57,7 @@ def folder(small, monkeypatch):
 @pytest.fixture(scope="session")
 def client(small):
     """A client of a server that takes no more images than test has, nor more than 50 kB."""
-    with serving(small[0], "--max-images", 300, "--max-body-mb", 0.05) as (client, _):
+    with serving(small[0], "--max-samples", 300, "--max-body-mb", 0.05) as (client, _):
         yield client
 
 

@@ -45,9 +45,9 @@ BAD_TENSORS = [
     ({"shape": [True, *SHAPE]}, "inputs.0.shape.0 must be a whole number; got True"),
     ({"shape": ["1", *SHAPE]}, "inputs.0.shape.0 must be a whole number; got '1'"),
     ({"shape": [1.0, *SHAPE]}, "inputs.0.shape.0 must be a whole number; got 1.0"),
-    ({"data": [0] * (SIZE - 1)}, "the 20 pixels of shape [1, 4, 5]"),
-    ({"data": [[0] * SIZE]}, "the 20 pixels"),
-    ({"data": [[[0] * 5] * 4] * 2}, "the 20 pixels"),
+    ({"data": [0] * (SIZE - 1)}, "the 20 values of shape [1, 4, 5]"),
+    ({"data": [[0] * SIZE]}, "the 20 values"),
+    ({"data": [[[0] * 5] * 4] * 2}, "the 20 values"),
     ({"data": [[[[0]] * 5] * 4]}, "whole numbers from 0 to 255"),
     ({"data": [256] * SIZE}, "whole numbers from 0 to 255"),
     ({"data": [-1] * SIZE}, "whole numbers from 0 to 255"),
@@ -84,11 +84,15 @@ def test_a_tensor_that_holds_no_images_is_a_400(client, changes, reason):
         ("/v2/models/other/infer", JSON, b"{}", 404, "no model is called other"),
         ("/predict", OCTETS, b"", 400, "images of 4 x 5 bytes, a multiple of 20; got 0 bytes"),
         ("/predict", OCTETS, b"x" * (SIZE + 1), 400, "a multiple of 20; got 21 bytes"),
-        ("/predict", OCTETS, b"x" * SIZE * 301, 413, "may hold 300 images (--max-images); got 301"),
+        ("/predict", OCTETS, b"x" * SIZE * 301, 413, "300 images (--max-samples); got 301"),
         ("/predict", OCTETS, b"x" * 50_001, 413, "may hold 0.05 MB (--max-body-mb)"),
         (INFER, JSON, b" " * 50_001, 413, "may hold 0.05 MB (--max-body-mb)"),
-        ("/predict", JSON, b"x" * SIZE, 415, "must be application/octet-stream; got application/j"),
-        ("/predict", "", b"x" * SIZE, 415, "must be application/octet-stream; got none"),
+        ("/predict", "application/jsonl", b"[1]\n\n" * 301, 413, "(--max-samples); got 301"),
+        ("/predict", "application/jsonl", b"[[1]]", 400, "images of 4 x 5; got 1 x 1"),
+        ("/predict", "application/jsonl", b"\xff", 400, "the body, line 1 is not JSON"),
+        ("/predict", "application/jsonl", b"[" * 40_000, 400, "the body, line 1 is not JSON"),
+        ("/predict", JSON, b"x" * SIZE, 415, "or application/jsonl; got application/j"),
+        ("/predict", "", b"x" * SIZE, 415, f"must be {OCTETS} or application/jsonl; got none"),
         ("/nowhere", JSON, b"{}", 404, "Not Found"),
         ("/metrics", JSON, b"{}", 405, "Not Allowed"),
     ],
@@ -104,7 +108,7 @@ def test_a_bad_request_is_refused_with_the_reason(client, path, media, body, sta
 
 def test_too_many_images_are_refused_whatever_their_data(client):
     response = client.post(INFER, json=tensor(shape=[301, *SHAPE], data=[]))
-    assert (response.status_code, "--max-images" in response.text) == (413, True)
+    assert (response.status_code, "--max-samples" in response.text) == (413, True)
 
 
 def test_the_raw_route_takes_post_alone(client):

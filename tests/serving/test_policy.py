@@ -1,12 +1,14 @@
 """What the server does when images change, and when a limit is reached."""
 
 import socket
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from eco.cli.strategies import load_energy_j
+from eco.evaluation.budget import BURST_S, HOUR_S
 from eco.serving.policy import BudgetPolicy, DriftPolicy
 from eco.strategies.decisions import decide
 from eco.strategies.strategy import OperatingPoint
@@ -52,13 +54,13 @@ def test_after_a_shift_the_last_model_answers(small, folder, server):
         assert properties(client)["models"] == [pool[0], pool[-1]]
         assert post_raw(client, X).json() == predicted(X, "mine")
         drift = properties(client)["drift"]
-        assert (drift["alarm"], drift["images"], drift["fallback"]) == (False, 300, last)
+        assert (drift["alarm"], drift["samples"], drift["fallback"]) == (False, 300, last)
         assert counted(client)["eco_drift_alarm",] == 0
         for _ in range(100):
             post_raw(client, shifted(small[1], 4))
         drift = properties(client)["drift"]
         assert drift["alarm"] and drift["fallback_answers"] and "as they are" in drift["not_seen"]
-        assert 300 < drift["alarm_at_image"] <= 700
+        assert 300 < drift["alarm_at_sample"] <= 700
         assert drift["e_value"] >= drift["alarm_from_e_value"] == 1000
         figures = counted(client)
         assert figures["eco_drift_alarm",] == 1 and figures["eco_drift_e_value",] >= 1000
@@ -158,6 +160,41 @@ def test_a_budget_makes_cheaper_settings_answer(small, folder):
         process.terminate()
         log = process.communicate()[1]
     assert log.count("an hour is spent though the cheapest setting answers") == 1
+
+
+def test_what_is_over_the_budget_can_be_refused_until_it_is_not(small, folder):
+    """The debt of the first request is what flows in within 1.9 seconds."""
+    X, last = images(small[1], 4), small[1].pool[-1]
+    limit = 4 * load_energy_j(small[1], [last])[0] * (HOUR_S + BURST_S) / (BURST_S + 1.9)
+    given = "-s", f"always {last}", "--max-j-per-hour", limit, "--over-budget", "refuse"
+    with serving(folder, *given) as (client, _):
+        assert all_by(last, post_raw(client, X).json())
+        octets = {"content-type": "application/octet-stream"}
+        tensor = {"name": "X", "datatype": "UINT8", "shape": X.shape, "data": X.tolist()}
+        infer, body = "/v2/models/eco/infer", {"inputs": [tensor]}
+        begin = time.monotonic()
+        for refused in (
+            client.post("/predict", content=X.tobytes(), headers=octets),
+            client.post(infer, json=body),
+        ):
+            assert refused.status_code == 429
+            wait_s = int(refused.headers["retry-after"])
+            assert 1 <= wait_s <= 2 and f"ask again in {wait_s} s" in refused.json()["error"]
+        figures = counted(client)
+        assert figures["eco_budget_refused",] == properties(client)["budget"]["refused"] == 8
+        assert figures["eco_requests_total", "/predict", "429"] == 1
+        time.sleep(begin + 2 - time.monotonic())
+        assert client.post(infer, json=body).is_success
+
+
+def test_refusals_end_when_the_debt_is_made_up_for():
+    for refuses in (False, True):
+        policy = BudgetPolicy(["a", "b"], [1.0, 10.0], 61.0, None, refuses)
+        assert policy.refuse(1) == 0.0
+        policy.observe(np.zeros(1, int), 2.0)  # twice what a minute allows
+        assert policy.refuse(0) == (pytest.approx(60, abs=1) if refuses else 0.0)
+        assert policy.refuse(3) == (pytest.approx(120, abs=1) if refuses else 0.0)
+        assert policy.state()["budget"]["refused"] == 3 * refuses
 
 
 def test_grams_are_joules_times_the_grid(small, folder):

@@ -33,7 +33,7 @@ def test_a_server_is_loaded_and_every_answer_compared(settings, capfd):  # noqa:
         for name in ("requests", "errors", "wrong")
     )
     assert requests > 0 and (errors, wrong) == (0, 0)
-    refused = ["--seconds", "0.5", "--images", "2", "-s", "mine", "--", "--max-images", "1"]
+    refused = ["--seconds", "0.5", "--images", "2", "-s", "mine", "--", "--max-samples", "1"]
     assert main(refused) == 1
     assert "errors      0" not in capfd.readouterr().out
 
