@@ -92,7 +92,7 @@ back: env ## Put settings and results back as committed, also after an experimen
 experiments: env ## Table of the experiments
 	$(RUN) dvc exp show --md --hide-workspace --sort-by cascading.energy_share --drop '.*' --keep 'cascading\.(accuracy$$|energy_share|thresholds|active_models)'
 
-measure: env ## Measure the energies anew, on purpose, then everything that follows from them
+measure: env ## Measure the energies of the models in git here, then everything that follows: 15 minutes
 	@$(RUN) python -m tools.repro --measure
 
 measurecheck: env ## Repeat the energy protocol three times and compare the runs: about 12 minutes

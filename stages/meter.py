@@ -25,8 +25,8 @@ def strategy_loaders(settings: Params, strategies: dict[str, Strategy]) -> dict[
         artifact = artifacts.ROUTER_MODEL if is_router else artifacts.MODEL
         return Session(artifact.path(model=name, router=name), threads)
 
-    def as_trained(name: str) -> Model:
-        return Session(artifacts.TRAINED_MODEL.path(model=name), threads)
+    def as_trained(_: str) -> Model:
+        return Session(artifacts.TEACHER.path(), threads)
 
     loaders: dict[str, metering.Load] = {
         name: partial(load, strategy, session, energy_j, pool, signal)

@@ -8,11 +8,18 @@ from eco.data.kinds import kind_of
 from eco.errors import reported
 from eco.runtime.session import Session
 from eco.workflow import params
-from eco.workflow.artifacts import LABELS, SPLITS, TARGETS, TEACHING_METRICS, TRAINED_MODEL
+from eco.workflow.artifacts import (
+    LABELS,
+    SPLITS,
+    TARGETS,
+    TEACHER,
+    TEACHING_METRICS,
+    TRAINED_MODEL,
+)
 
 
 def main() -> None:
-    """Write the labels of train, mixed with the last model's probabilities.
+    """Keep the last model, and write the labels of train, mixed with its probabilities.
 
     Knowledge distillation (Hinton, Vinyals & Dean 2015, "Distilling the Knowledge in a Neural
     Network").
@@ -30,6 +37,7 @@ def main() -> None:
     one_hot = np.eye(probabilities.shape[1], dtype=np.float32)[y]
     soft = (1 - weight) * one_hot + np.float32(weight) * probabilities
     TARGETS.save(soft, kind="soft", dataset=dataset)
+    TEACHER.save(TRAINED_MODEL.load(model=teacher))
     accuracy = float((probabilities.argmax(axis=1) == y).mean())
     metrics = {"seconds": seconds, "cpu_seconds": cpu_seconds, "train_accuracy": accuracy}
     TEACHING_METRICS.save({"teaching": metrics})

@@ -16,12 +16,13 @@ with extra("onnx"):
 Array = NDArray[Any]
 
 CALL_PATH = f"onnxruntime {onnxruntime.__version__}"
-#: The stage that makes the models of each folder.
+#: The stage that makes the models of a folder.
 STAGES = {
     "trained": "train@{}",
     "quantized": "quantize@{}",
     "calibrated": "calibrate@{}",
     "routers": "train_router",
+    "models": "teach",
 }
 
 

@@ -195,6 +195,8 @@ ROUTER_SCORES = _arrays(
 TRAINED_MODEL = Trained(
     "models/trained/{model}.onnx", "train@{model}", codecs.TRAINED_ONNX, in_git=False
 )
+#: The last model as it was trained, from which the others learn.
+TEACHER = _onnx("teacher", "teach")
 QUANTIZED_MODEL = _onnx("quantized/{model}", "quantize@{model}", in_git=False)
 MODEL = _onnx("calibrated/{model}", "calibrate@{model}")
 ROUTER_MODEL = _onnx("routers/{router}", "train_router")

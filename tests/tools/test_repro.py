@@ -42,7 +42,7 @@ def run(readings, anew=False, other=()):
 
     def dvc(*arguments):
         calls.append(arguments)
-        if arguments[:2] == ("-f", "-s") or arguments[0] in other:
+        if (arguments[:2] == ("-f", "-s") and arguments[-1] in files) or arguments[0] in other:
             readings(files[arguments[-1]])
 
     return repro.run_study(dvc, repro.TARGETS, anew), calls
@@ -83,7 +83,16 @@ def test_missing_readings_are_left_to_the_pipeline(readings):
 def test_measuring_anew_reads_everything_on_the_same_machine_too(readings):
     measured, calls = run(readings, anew=True)
     assert measured
-    assert [call[-1] for call in calls if call[0] == "-f"] == FORCED
+    assert [call[-1] for call in calls if call[0] == "-f"] == ["fetch", *FORCED]
+
+
+def test_measuring_in_a_clone_brings_the_data_first(readings):
+    _, calls = run(readings, anew=True)
+    assert calls[0] == ("-f", "-s", "fetch")
+    artifacts.SPLITS.path(split="test").touch()
+    _, calls = run(readings, anew=True)
+    assert "fetch" not in {call[-1] for call in calls}
+    assert not [call for call in run(readings)[1] if call[-1] == "fetch"], "that is the pipeline's"
 
 
 @pytest.mark.slow

@@ -28,7 +28,7 @@ class Settings(ModelSettings):
     )
     sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?\Z")] = Field(
         default="",
-        description="SHA-256 of the file, by which DVC notices another one. Where it is missing or "
+        description="SHA-256 of the file: set it anew with the file, so that DVC notices. If missing or "
         "wrong, the message holds the right one.",
     )
     gives: Literal["probabilities", "logits"] = Field(
