@@ -28,8 +28,8 @@ class Settings(ModelSettings):
     )
     sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?\Z")] = Field(
         default="",
-        description="SHA-256 of the file: change it with the file, so that DVC notices. Where it is "
-        "missing or wrong, the message holds the right one.",
+        description="SHA-256 of the file: change it with the file, so that DVC notices. Where it "
+        "is missing or wrong, the message holds the right one.",
     )
     gives: Literal["probabilities", "logits"] = Field(
         default="probabilities",
