@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 
 import numpy as np
+import uvloop
 
 from eco.cli.answering import Runner
 from eco.cli.strategies import find_strategy
@@ -151,9 +152,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if found is None:
                 raise EcoError("eco serve did not start", "It says why above.")
             port = int(found[1])
-            asyncio.run(load(port, pairs, given.connections, 1.0))
+            uvloop.run(load(port, pairs, given.connections, 1.0))
             before = server_figures(port)
-            counts = asyncio.run(load(port, pairs, given.connections, given.seconds))
+            counts = uvloop.run(load(port, pairs, given.connections, given.seconds))
             print(report(counts, given.seconds, before, server_figures(port)))
         finally:
             server.terminate()

@@ -40,7 +40,8 @@ class Runner:
     ) -> None:  # fmt: skip
         self._energy_j = load_energy_j(settings, strategy.models)
         self._router_j = load_router_energy_j(settings, strategy.router)
-        self._answer = Parallel(load_strategy(settings, strategy, session), workers)
+        run = load_strategy(settings, strategy, session)
+        self._answer = run if workers == 1 else Parallel(run, workers)
         class_names = artifacts.LABELS.load(dataset=settings.data.name).class_names
         self.names = writers.Names(class_names, strategy.models)
         kind = settings.data.kind

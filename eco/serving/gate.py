@@ -172,8 +172,10 @@ class _Exchange:
 
     def accepts_npy(self) -> bool:
         """Whether an Accept names .npy."""
+        if self._headers.get(b"accept") == NPY:
+            return True
         accept = b",".join(value for name, value in self._scope["headers"] if name == b"accept")
-        return accept == NPY or NPY in map(_media, accept.split(b","))
+        return NPY in map(_media, accept.split(b","))
 
     async def send(self, message: Message) -> None:
         """Pass a part of the answer on."""
@@ -187,9 +189,11 @@ class _Exchange:
         """Send a whole answer."""
         pairs = [*headers, (b"content-type", media), (b"content-length", b"%d" % len(content))]
         self.status = status
-        with suppress(Exception):
+        try:
             await self._send({"type": "http.response.start", "status": status, "headers": pairs})
             await self._send({"type": "http.response.body", "body": content})
+        except Exception as error:  # of a connection that uvicorn has ended: it wasn't HTTP
+            log.debug("not sent: %s", error)
 
 
 def check_media(given: bytes, *wanted: bytes) -> bytes:

@@ -91,7 +91,7 @@ class Service:
             answered = Answered(*self._next()(X))
         else:
             answered = await self._run_with_others(X)
-        answered_by, joules = answered.answers.answered_by, float(answered.energy_j.sum())
+        answered_by, joules = answered.answers.answered_by, sum(answered.energy_j.tolist())
         self.metrics.count_answers(answered_by, joules)
         self.policy.observe(answered_by, joules)
         return answered
