@@ -11,8 +11,6 @@ COPY metrics/*.json metrics/
 COPY plots/*.json plots/
 COPY models/calibrated models/calibrated
 COPY models/routers models/routers
-# ONNX Runtime would report its use to Microsoft.
-ENV ORT_DISABLE_TELEMETRY=1
 USER nobody
 EXPOSE 8000
 HEALTHCHECK CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://localhost:8000/v2/health/ready', timeout=5)"]

@@ -5,7 +5,11 @@ and `certify` take predictions. All are imported when first used, so that a comm
 doesn't load scikit-learn.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
+
+# Else ONNX Runtime's wheels send reports of their use, from a thread of their own.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from eco.estimators import CascadeClassifier, OnnxClassifier, RoutingClassifier

@@ -60,3 +60,15 @@ def test_an_import_loads_only_what_it_needs(statement, libraries):
 def test_the_classifiers_load_no_package_of_an_extra():
     loaded = loaded_by("from eco import CascadeClassifier, OnnxClassifier, RoutingClassifier")
     assert loaded <= {"pandas", "scipy", "sklearn"}
+
+
+@pytest.mark.parametrize("given", [None, "0"])
+def test_the_telemetry_of_onnx_runtime_is_off_unless_it_is_asked_for(monkeypatch, given):
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    if given:
+        monkeypatch.setenv("ORT_DISABLE_TELEMETRY", given)
+    code = "import eco, os; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == (given or "1")
