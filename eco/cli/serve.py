@@ -32,7 +32,7 @@ TIMEOUT = "Seconds in which a request must arrive."
 WORKERS = "Requests of many samples that are computed side by side."
 WAIT = "Run few samples together with those of other requests, after so many ms. Off by default."
 DRIFT = "Once models answer other shares than held out: log it, or answer by that strategy."
-ALPHA = "Probability that --on-drift ever takes unchanged samples for others."
+ALPHA = "Probability that --on-drift ever takes unchanged samples for others; by default 0.001."
 
 
 @click.command(epilog=EXAMPLES, context_settings={"show_default": True})
@@ -47,11 +47,11 @@ ALPHA = "Probability that --on-drift ever takes unchanged samples for others."
 @click.option("--workers", type=click.IntRange(1, 256), default=1, help=WORKERS)
 @click.option("--batch-wait-ms", type=FiniteRange(0, 1000), help=WAIT)
 @click.option("--on-drift", type=click.Choice(["warn", "last", "certified"]), help=DRIFT)
-@click.option("--alpha", type=OPEN_SHARE, default=0.001, help=ALPHA)
+@click.option("--alpha", type=OPEN_SHARE, help=ALPHA)
 @limit_options
 def serve(
     name: str, host: str, port: int, max_samples: int, max_body_mb: float, timeout: float,
-    workers: int, batch_wait_ms: float | None, on_drift: OnDrift | None, alpha: float,
+    workers: int, batch_wait_ms: float | None, on_drift: OnDrift | None, alpha: float | None,
     max_j: float | None, max_g: float | None, grid: str | None, over: str | None,
 ) -> None:  # fmt: skip
     """Answer samples over HTTP: by the Open Inference Protocol V2, as raw bytes, as JSON lines.
@@ -67,8 +67,10 @@ def serve(
         raise click.UsageError(
             "--on-drift goes without a budget, which changes the shares of the models itself."
         )
+    if on_drift is None and alpha is not None:
+        raise click.UsageError("--alpha goes with --on-drift.")
     if on_drift is not None:
-        policy, strategies = drift_policy(settings, name, strategy, on_drift, alpha)
+        policy, strategies = drift_policy(settings, name, strategy, on_drift, alpha or 0.001)
     if limit is not None:
         now = time.time()
         check_covers(intensity, now, now)

@@ -23,6 +23,8 @@ Array = NDArray[Any]
 #: Texts that stand for a missing number; among categories, classes and texts they are as any other.
 MISSING = ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND",
            "1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null")  # fmt: skip
+#: The column that names samples: answers repeat it, and models don't learn from it.
+ID = "id"
 #: Categories of a column that have a column of their own, at most; how often each must occur.
 MAX_CATEGORIES, LEAST = 100, 2
 #: Text that is a number in this share of its rows, of more numbers than these, is meant as numbers.
@@ -179,6 +181,6 @@ def cell_error(
     found = values.iloc[place]
     found = found.item() if isinstance(found, np.generic) else found
     found = "nothing" if is_missing([found])[0] else shortened(repr(found), 40)
-    row = f"row {values.index[place]}, column {shortened(name, 40)}"
+    row = f"{values.index.name or 'row'} {values.index[place]}, column {shortened(name, 40)}"
     prefix = f"{where}: " if where else ""
     return DataError(f"{prefix}{row}: must be {must}; got {found}", remedy)

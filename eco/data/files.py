@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eco.data import fetch, idx, tables
-from eco.data.columns import check_cells, texts
+from eco.data.columns import ID, check_cells, texts
 from eco.data.division import array_name
 from eco.data.kinds import Kind
 from eco.errors import DataError, shortened
@@ -122,7 +122,7 @@ def _own_table(path: Path, where: str, reading: Reading) -> dict[str, Any]:
         if name and of_column.setdefault(name, kind) != kind:
             keys = f"{reading.key(of_column[name])} and {reading.key(kind)}"
             raise DataError(f"{where}: {keys} must name two columns; got {shortened(name, 40)}")
-    named = {reading.target, reading.groups, reading.time} - {""}
+    named = {ID, reading.target, reading.groups, reading.time} & set(frame.columns)
     X = frame[reading.text] if is_text else frame.drop(columns=list(named))
     arrays = {"X": X, "y": frame[reading.target].to_numpy(object)}
     if reading.groups:

@@ -141,7 +141,8 @@ class _Rows:
     def encode(self, lines: Sequence[_Line], name: str) -> Array:
         import pandas as pd
 
-        numbers, rows = [line.number for line in lines], [line.sample for line in lines]
+        numbers = pd.Index([line.number for line in lines], name="line")
+        rows = [line.sample for line in lines]
         return self._coding.encode(pd.DataFrame(rows, numbers, self._columns), name)
 
 

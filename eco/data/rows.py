@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from eco.data import streams
 from eco.data.coded import Coding
-from eco.data.columns import MISSING, cell_error, texts
+from eco.data.columns import ID, MISSING, cell_error, texts
 from eco.data.encoding import TableEncoding
 from eco.data.fetch import check_regular
 from eco.data.streams import Batch, Samples
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 Frames = Iterator["pd.DataFrame"]
-
-#: The column that names samples in the answers, unless models read it.
-ID = "id"
 
 
 @dataclass(frozen=True)

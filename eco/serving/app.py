@@ -48,7 +48,7 @@ def make_app(service: Service, limits: Limits) -> Gate:
     handlers |= {RequestValidationError: _refuse_invalid, Exception: _fail}
     app = FastAPI(
         title=f"EcoInference: {served.name}", description=served.description, version=__version__,
-        exception_handlers=handlers, responses=FAILURES,
+        exception_handlers=handlers, responses=FAILURES, redirect_slashes=False,
     )  # fmt: skip
     _add_information(app, service)
     _add_inference(app, service, limits)

@@ -162,7 +162,9 @@ class Columns:
         n = max(tensors[0].shape[:1], default=0)
         for tensor in tensors:
             if n < 1 or tensor.shape not in ([n], [n, 1]):
-                got = f"{shortened(tensor.name, 40)} of {tensor.shape[:9]}"
+                pair = dict.fromkeys((tensors[0].name, tensor.name))
+                shapes = {each.name: each.shape[:9] for each in tensors}
+                got = " and ".join(f"{shortened(m, 40)} of {shapes[m]}" for m in pair)
                 problem = (
                     f"inputs must be columns of shape [n], of the same n, at least 1; got {got}"
                 )
@@ -197,6 +199,13 @@ def _column(tensor: Tensor) -> "pd.Series[Any]":
         objects = pd.Series(values, dtype=object)
         must = f"{what} or null, as {tensor.datatype}"
         raise cell_error(TENSORS, objects, place, tensor.name, must)
+    if what == _WHOLE[0]:
+        limits = np.iinfo(tensor.datatype.lower())
+        outside = [v is not None and not limits.min <= v <= limits.max for v in values]
+        if any(outside):
+            must = f"from {limits.min} to {limits.max}, as {tensor.datatype}"
+            objects = pd.Series(values, dtype=object)
+            raise cell_error(TENSORS, objects, outside.index(True), tensor.name, must)
     return pd.Series(values, dtype=object if tensor.datatype == "BYTES" else None)
 
 

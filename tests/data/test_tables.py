@@ -338,6 +338,17 @@ class TestClasses:
         path = written(tmp_path, TABLE.assign(target=[value] * N), "parquet")
         assert "must be a number or a text; got" in refused(path)
 
+    @pytest.mark.parametrize("kind", OWN)
+    def test_ids_are_not_learnt_from(self, tmp_path, kind):
+        plain, identified = tmp_path / "plain", tmp_path / "identified"
+        plain.mkdir(), identified.mkdir()
+        splits, _, coding = load(written(plain, OWN[kind]), kind)
+        path = written(identified, OWN[kind].assign(id=np.arange(N)))
+        of_identified, _, same = load(path, kind)
+        assert same == coding
+        for name, split in splits.items():
+            assert np.array_equal(split.X, of_identified[name].X, equal_nan=kind == "table")
+
     def test_na_is_none_among_numbers(self, tmp_path):
         path = written(tmp_path, TABLE.assign(target=["NA", *["0", "1"] * 200][:N]))
         assert "column target, row 0 must hold a class; it holds NA, which" in refused(path)

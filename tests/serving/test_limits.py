@@ -152,7 +152,24 @@ def test_headers_without_an_end_are_refused(client, line):
 def test_what_is_no_http_is_told_in_json(client):
     with connect(client) as connection:
         connection.sendall(b"GET\r\n\r\n")
-        assert '{"error": "the request must be HTTP/1.1"}' in received(connection)
+        assert '{"error": "the request must be HTTP/1.1, with' in received(connection)
+
+
+def test_headers_are_too_long_from_a_stated_number_of_bytes_on(client):
+    for length, status in ((60_000, 200), (66_000, 431), (100_000, 431)):
+        with connect(client) as connection:
+            connection.sendall(
+                b"GET /v2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-a: %s\r\n\r\n"
+                % (b"a" * length)
+            )
+            assert received(connection).startswith(f"HTTP/1.1 {status} "), length
+
+
+@pytest.mark.parametrize("path", ["/v2/models/eco/", "/v2/"])
+def test_a_slash_too_many_is_not_found(client, path):
+    response = client.get(path)
+    assert response.status_code == 404
+    assert "error" in response.json()
 
 
 def test_large_bodies_that_wait_fill_no_memory(client):
