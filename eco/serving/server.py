@@ -63,19 +63,16 @@ def _protocol() -> Any:
     class Bounded(HttpToolsProtocol):
         """Refuses a head that is too long, and what is no HTTP, as other requests are refused."""
 
-        _in_head, _length, _headers_length = False, 0, 0
+        _in_head, _length = False, 0
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
-            self._in_head, self._length, self._headers_length = True, 0, 0
-
-        def on_header(self, name: bytes, value: bytes) -> None:
-            self._headers_length += len(name) + len(value)
-            super().on_header(name, value)
+            self._in_head, self._length = True, 0
 
         def on_headers_complete(self) -> None:
             self._in_head = False
-            if self._headers_length > MAX_HEAD:
+            self._length = len(self.url) + sum(len(n) + len(value) for n, value in self.headers)
+            if self._length > MAX_HEAD:
                 raise ValueError  # which ends in send_400_response
             super().on_headers_complete()
 
@@ -83,20 +80,14 @@ def _protocol() -> Any:
             super().data_received(data)
             self._length += len(data) if self._in_head else 0
             if self._length > MAX_HEAD and not self.transport.is_closing():
-                self._refuse_head()
+                self.send_400_response("")
 
         def send_400_response(self, msg: str) -> None:  # noqa: ARG002
-            if self._headers_length > MAX_HEAD:
-                self._refuse_head()
-                return
+            status = b"400 Bad Request"
             problem = "the request must be HTTP/1.1, with a valid line, headers and length of body"
-            self._refuse(b"400 Bad Request", problem)
-
-        def _refuse_head(self) -> None:
-            limit = f"headers must have at most {MAX_HEAD:,} bytes"
-            self._refuse(b"431 Request Header Fields Too Large", limit)
-
-        def _refuse(self, status: bytes, problem: str) -> None:
+            if self._length > MAX_HEAD:
+                status = b"431 Request Header Fields Too Large"
+                problem = f"line and headers must have at most {MAX_HEAD:,} bytes"
             content = failure(problem)
             lines = [
                 b"HTTP/1.1 " + status, b"content-type: application/json",

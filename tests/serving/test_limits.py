@@ -165,6 +165,12 @@ def test_headers_are_too_long_from_a_stated_number_of_bytes_on(client):
             assert received(connection).startswith(f"HTTP/1.1 {status} "), length
 
 
+def test_a_line_is_too_long_from_there_on_too(client):
+    with connect(client) as connection:
+        connection.sendall(b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n" % (b"a" * 70_000))
+        assert received(connection).startswith("HTTP/1.1 431 ")
+
+
 @pytest.mark.parametrize("path", ["/v2/models/eco/", "/v2/"])
 def test_a_slash_too_many_is_not_found(client, path):
     response = client.get(path)
