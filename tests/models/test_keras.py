@@ -47,16 +47,24 @@ def recorded(digits):
 
 
 @pytest.mark.parametrize(
-    ("precision", "flags", "expected"),
+    ("precision", "vendor", "flags", "expected"),
     [
-        ("bfloat16", ["avx2"], "float32"),
-        ("bfloat16", ["avx512_bf16"], "float32"),
-        ("bfloat16", ["avx512_bf16", "amx_bf16"], "bfloat16"),
-        ("float32", ["amx_bf16"], "float32"),
+        ("bfloat16", "GenuineIntel", ["avx2"], "float32"),
+        ("bfloat16", "GenuineIntel", ["avx512_bf16"], "float32"),
+        ("bfloat16", "GenuineIntel", ["avx512_bf16", "amx_bf16"], "bfloat16"),
+        ("bfloat16", "AuthenticAMD", ["avx2"], "float32"),
+        ("bfloat16", "AuthenticAMD", ["avx512_bf16"], "bfloat16"),
+        ("bfloat16", None, ["bf16"], "bfloat16"),
+        ("float32", "GenuineIntel", ["amx_bf16"], "float32"),
     ],
 )
-def test_the_precision_is_one_that_the_processor_has(precision, flags, expected):
-    assert networks.supported_precision(precision, flags) == expected
+def test_the_precision_is_one_in_which_the_processor_is_fast(precision, vendor, flags, expected):
+    processor = {"flags": flags} | ({"vendor_id_raw": vendor} if vendor else {})
+    assert networks.supported_precision(precision, processor) == expected
+
+
+def test_a_processor_that_tells_nothing_trains_in_float32():
+    assert networks.supported_precision("bfloat16", {}) == "float32"
 
 
 @pytest.mark.slow
@@ -64,8 +72,7 @@ def test_a_network_trains_in_its_precision_and_is_exported_in_float32(recorded):
     import cpuinfo
 
     trained, exported = recorded["dtypes"]
-    flags = cpuinfo.get_cpu_info().get("flags", [])
-    used = networks.supported_precision("bfloat16", flags)
+    used = networks.supported_precision("bfloat16", cpuinfo.get_cpu_info())
     assert recorded["log"][0].endswith(f"parameters in {used}")
     assert set(trained[1:-1]) == {used}
     assert trained[-1] == "float32"

@@ -273,6 +273,7 @@ def canonical(graph: onnx.ModelProto, output: str) -> onnx.ModelProto:
     weights.sort(key=lambda weight: order[weight.name])
     for weight in weights:
         weight.name = names[weight.name]
+        _drop_denormals(weight)
     del body.value_info[:], graph.metadata_props[:]
     _replace(body.node, nodes)
     _replace(body.initializer, weights)
@@ -285,6 +286,17 @@ def canonical(graph: onnx.ModelProto, output: str) -> onnx.ModelProto:
     graph.producer_name, graph.producer_version = "ecoinference", ""
     onnx.checker.check_model(graph)
     return graph
+
+
+def _drop_denormals(weight: onnx.TensorProto) -> None:
+    """Set floats too small for a normal number to 0: some processors multiply them very slowly."""
+    if weight.data_type != onnx.TensorProto.FLOAT:
+        return
+    values = onnx.numpy_helper.to_array(weight)
+    denormal = (values != 0) & (np.abs(values) < np.finfo(np.float32).tiny)
+    if denormal.any():
+        rest = np.where(denormal, np.float32(0), values)
+        weight.CopyFrom(onnx.numpy_helper.from_array(rest, weight.name))
 
 
 def _replace(repeated: Any, values: Sequence[Any]) -> None:
