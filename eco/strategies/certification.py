@@ -30,6 +30,8 @@ MEASURES: tuple[Measure, ...] = ("loss", "harm")
 
 #: Bounds, in points, at which certificates are tried on new draws.
 BOUNDS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
+#: New draws that are counted in one matrix product.
+DRAWS_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -329,12 +331,15 @@ def resplit_violations(
     # Floats hold these counts exactly, and multiply faster than integers.
     harmed, gained = ((differences == sign).astype(np.float32) for sign in (-1, 1))
     violations = np.zeros(len(bounds))
-    for _ in range(resplits):
-        drawn = random.multinomial(n_certification, np.full(n_samples, 1 / n_samples))
-        counts = [(which @ drawn.astype(np.float32)).astype(int) for which in (harmed, gained)]
-        up_to = certified_up_to(of, counts[0], counts[1], n_certification, bounds, delta)
-        last = up_to - 1
-        violations += (last >= 0) & (worst_so_far[last] > bounds)
+    for start in range(0, resplits, DRAWS_AT_ONCE):
+        n_draws = min(DRAWS_AT_ONCE, resplits - start)
+        drawn = random.multinomial(n_certification, np.full(n_samples, 1 / n_samples), n_draws)
+        times = drawn.T.astype(np.float32)
+        counts = ((which @ times).T.astype(int) for which in (harmed, gained))
+        for n_harmed, n_gained in zip(*counts, strict=True):
+            up_to = certified_up_to(of, n_harmed, n_gained, n_certification, bounds, delta)
+            last = up_to - 1
+            violations += (last >= 0) & (worst_so_far[last] > bounds)
     return np.asarray(violations / resplits)
 
 
