@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import math
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -34,8 +33,7 @@ EVALUATION_BATCH = 500
 class Network:
     """A model of the pool around the Keras network that `network` returns.
 
-    `eco.models.settings.NetworkSettings` describes the settings. The first ``small_epochs`` are on
-    images of five sevenths the height and width.
+    `eco.models.settings.NetworkSettings` describes the settings.
     """
 
     #: The kinds of data that it takes, and what it reads of them.
@@ -49,7 +47,6 @@ class Network:
     max_shift: int = 0
     mirror: bool = False
     precision: str
-    small_epochs: int = 0
 
     def network(self, inputs: Any, n_classes: int) -> Any:
         """The layers, from what it reads to probabilities, as a keras.Model."""
@@ -62,7 +59,7 @@ class Network:
 
     def untrained(self, inputs: Array, n_classes: int) -> Any:
         """The network with its initial weights, for inputs of this shape."""
-        network = self._layers(inputs, inputs.shape[1:], n_classes)
+        network = self._layers(inputs, n_classes)
         network(numbers(inputs[:1]))  # Keras exports what has been called
         return network
 
@@ -94,7 +91,7 @@ class Network:
             network = self._compiled(inputs, len(one_hot))
         log.info("training %s parameters in %s", f"{network.count_params():,}", precision)
         curve = self._train(network, inputs, targets, held_out, np.random.default_rng(seed))
-        self.fitted = self.untrained(inputs, len(one_hot))  # in float32, for whole images
+        self.fitted = self.untrained(inputs, len(one_hot))  # in float32
         self.fitted.set_weights(network.get_weights())
         self.fitted.compile(loss=self._loss, metrics=[accuracy])
         finished = self.fitted.evaluate(held_out, verbose=0, return_dict=True)
@@ -122,7 +119,6 @@ class Network:
             if isinstance(self.inputs, Pixels):
                 # All images at once: batch by batch Keras would wait for it.
                 batch = augment(batch, self.max_shift, self.mirror, random)
-                batch = _shrink(batch) if epoch < self.small_epochs else batch
             logs = network.fit(
                 _batches(batch, targets[order], self.batch_size),
                 initial_epoch=epoch,
@@ -139,18 +135,17 @@ class Network:
             )  # fmt: skip
         return curve
 
-    def _layers(self, inputs: Array, shape: tuple[int | None, ...], n_classes: int) -> Any:
+    def _layers(self, inputs: Array, n_classes: int) -> Any:
         import keras
 
         dtype = "int32" if inputs.dtype == np.int32 else "float32"
-        return self.network(keras.Input(shape, dtype=dtype, name="inputs"), n_classes)
+        read = keras.Input(inputs.shape[1:], dtype=dtype, name="inputs")
+        return self.network(read, n_classes)
 
     def _compiled(self, inputs: Array, n_classes: int) -> Any:
         import keras
 
-        shape = inputs.shape[1:]
-        any_size = (None, None, *shape[2:])
-        network = self._layers(inputs, any_size if self.small_epochs else shape, n_classes)
+        network = self._layers(inputs, n_classes)
         steps = self.epochs * -(-len(inputs) // self.batch_size)
         schedule = keras.optimizers.schedules.CosineDecay(
             0.0, steps, warmup_target=self.learning_rate, warmup_steps=max(1, steps // 10)
@@ -263,37 +258,12 @@ def augment(X: Array, max_shift: int, mirror: bool, random: np.random.Generator)
     return shifted
 
 
-def _shrink(X: Array) -> Array:
-    """Pixels in [0, 1] of five sevenths the height and width: half the work for convolutions."""
-    import tensorflow as tf
-
-    size = [-(-5 * length // 7) for length in X.shape[1:3]]
-    with_channels = X[..., None] if X.ndim == 3 else X
-    parts = np.array_split(with_channels, -(-len(X) // 4000))
-    shrunk = [tf.image.resize(part, size, "area").numpy() for part in parts]
-    return np.concatenate(shrunk).reshape(len(X), *size, *X.shape[3:]) / np.float32(255)
-
-
 def convolution(x: Any, filters: int, size: int, stride: int = 1) -> Any:
     """A convolution and its batch normalization."""
     from keras import layers
 
     x = layers.Conv2D(filters, size, strides=stride, padding="same", use_bias=False)(x)
     return _batch_normalization()()(x)
-
-
-def space_to_depth(pixels: Any) -> Any:
-    """Every 2 x 2 pixels as the channels of one; an odd height or width gets a black edge."""
-    from keras import layers
-
-    _, height, width, *channels = pixels.shape
-    rows, columns = -(-height // 2), -(-width // 2)
-    if height % 2 or width % 2:
-        x = pixels if channels else layers.Reshape((height, width, 1))(pixels)
-        pixels = layers.ZeroPadding2D(((0, height % 2), (0, width % 2)))(x)
-    x = layers.Reshape((rows, 2, columns, 2, *channels))(pixels)
-    x = layers.Permute((1, 3, 2, 4, 5) if channels else (1, 3, 2, 4))(x)
-    return layers.Reshape((rows, columns, 4 * math.prod(channels)))(x)
 
 
 @cache

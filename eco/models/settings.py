@@ -12,7 +12,6 @@ with extra("workflow"):
         BaseModel,
         ConfigDict,
         Field,
-        ValidationInfo,
         field_validator,
     )
 
@@ -126,23 +125,6 @@ class NetworkSettings(ModelSettings):
     precision: Literal["float32", "bfloat16"] = Field(
         description="Numbers that training computes with."
     )
-
-
-class ConvolutionalSettings(NetworkSettings):
-    """Filters and strides of a convolutional network."""
-
-    filters: list[Count] = Field(min_length=1, description="Filters of each layer or block.")
-    strides: list[Annotated[int, Field(ge=1, le=4)]] = Field(
-        description="Stride of each layer or block."
-    )
-
-    @field_validator("strides")
-    @classmethod
-    def _one_stride_for_each(cls, strides: list[int], info: ValidationInfo) -> list[int]:
-        n_layers = len(info.data.get("filters", strides))
-        if len(strides) != n_layers:
-            raise ValueError(f"must hold one number for each of the {n_layers} filters")
-        return strides
 
 
 class OwnSettings(ModelSettings):

@@ -233,7 +233,7 @@ def targets(rows: Rows, pool: Sequence[str]) -> Figure:  # noqa: ARG001
 
 def training_curves(rows: Rows, pool: Sequence[str]) -> Figure:
     """Accuracy of each model on what it learns from and on held-out samples, by epoch."""
-    title = "Training (one point: no epochs; low at first: a network that begins on small images)"
+    title = "Training (one point: no epochs)"
     figure, panels = _panels(pool, 2.1, "epoch", "accuracy", title)
     for model, axes in zip(pool, panels, strict=True):
         of_model = [row for row in rows if row["model"] == model]

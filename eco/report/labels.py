@@ -24,7 +24,7 @@ SIDES = np.array([(1, -1), (-1, 1), (1, 1), (-1, -1), (1, 0), (-1, 0), (0, 1), (
 #: Distances from a point, in points of 1/72 inch; beyond `NEAR` a line leads to it.
 DISTANCES, NEAR = (5, 10, 18, 30, 45, 60, 80), 10
 #: The cost of covering another label, a marker, and 3 pixels of a curve or of an interval.
-ON_LABEL, ON_MARKER, ON_CURVE = 1000.0, 40.0, 1.5
+ON_LABEL, ON_MARKER, ON_CURVE = 1000.0, 40.0, 4.0
 #: Half the width of a marker, in points of 1/72 inch.
 MARKER = 4
 #: How often each label may move again, once the others have found a place.

@@ -36,7 +36,6 @@ SETTINGS = {
     },
     "logistic_regression": {"C": 1.0, "max_iter": 300, "pixels": "square_root"},
     "mlp": {"units": [64, 64], "dropout": 0.1, "epochs": 1, **LEARNING},
-    "strided_cnn": {"filters": [8, 16], "strides": [1, 2], "epochs": 1, **LEARNING},
     "cnn": {
         "stem_filters": 8,
         "filters": [8, 16],
@@ -62,7 +61,7 @@ def available(digits, tmp_path_factory):
     X, y = digits
     available = {}
     for kind, settings in SETTINGS.items():
-        make = learnt_at_its_end if kind in ("mlp", "strided_cnn") else formats.stand_in
+        make = learnt_at_its_end if kind == "mlp" else formats.stand_in
         model = make(kind, settings, X[:1200], y[:1200], SEED)
         if kind == "cnn":  # as a whole, so that batch normalization has learnt something too
             model.fit(X[:1200], y[:1200], X[:99], y[:99], SEED)
@@ -82,7 +81,6 @@ def test_each_kind_has_its_formats(available):
         "random_forest": {formats.SKLEARN} | onnx,
         "logistic_regression": {formats.SKLEARN} | both,
         "mlp": keras | both | lite,
-        "strided_cnn": keras | both | lite,
         "cnn": keras | both | lite,
     }
 

@@ -21,10 +21,8 @@ SETTINGS = {
         "max_iter": 4, "learning_rate": 0.5, "max_leaf_nodes": 8, "min_samples_leaf": 5,
     },
     "mlp": {"units": [32, 16], "dropout": 0.1, **LEARNING},
-    "strided_cnn": {"filters": [8, 16], "strides": [1, 2], **LEARNING},
     "cnn": {
-        "stem_filters": 8, "filters": [8, 16], "strides": [1, 2],
-        "small_epochs": 2, **LEARNING,
+        "stem_filters": 8, "filters": [8, 16], "strides": [1, 2], **LEARNING,
     },
     "text_cnn": {"embedding": 8, "widths": [1, 2], "filters": 8, "dropout": 0.1, **LEARNING},
     "onnx": {

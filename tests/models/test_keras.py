@@ -1,5 +1,4 @@
 import logging
-import math
 
 import numpy as np
 import pytest
@@ -98,22 +97,6 @@ def test_every_epoch_has_all_images_in_an_order_of_its_own(recorded, digits):
 def test_batches_are_not_tuned_by_tensorflow(recorded):
     tuned = [tuned for _, _, tuned in recorded["epochs"]]
     assert tuned == [False] * len(tuned), "epochs last until the tuning wakes up"
-
-
-@pytest.mark.parametrize("shape", [(8, 8), (7, 9), (1, 5), (8, 8, 3), (7, 9, 3)])
-def test_space_to_depth_keeps_every_pixel_and_each_once(shape):
-    import keras
-
-    pixels = keras.Input(shape)
-    X = np.arange(1, np.prod(shape) + 1, dtype=np.float32).reshape(1, *shape)
-    folded = np.asarray(keras.Model(pixels, networks.space_to_depth(pixels))(X))
-    height, width, *channels = shape
-    n_channels = math.prod(channels)
-    assert folded.shape == (1, -(-height // 2), -(-width // 2), 4 * n_channels)
-    assert sorted(folded[folded > 0]) == sorted(X.ravel()), "a pixel is lost or there twice"
-    below, right = X[0, 1 % height, 0] if height > 1 else 0 * X[0, 0, 0], X[0, 0, 1]
-    first = np.concatenate([np.ravel(pixel) for pixel in (X[0, 0, 0], right, below)])
-    assert folded[0, 0, 0, : 3 * n_channels].tolist() == first.tolist()
 
 
 def test_shifts_move_an_image_and_keep_its_ink_inside_the_margin():

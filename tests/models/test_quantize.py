@@ -16,7 +16,6 @@ LEARNING = SHORT | {"epochs": 6, "precision": "float32"}
 SETTINGS = {
     "logistic_regression": {"C": 1.0, "max_iter": 100, "pixels": "linear"},
     "mlp": {"units": [128, 128], "dropout": 0.1, **LEARNING},
-    "strided_cnn": {"filters": [16, 32], "strides": [1, 2], **LEARNING},
     "cnn": {
         "stem_filters": 16, "filters": [16, 32], "strides": [1, 2], **LEARNING,
     },

@@ -140,7 +140,6 @@ REFUSED = [
     ("models.large.targets", "labels", "models.large.targets", "'labels'"),
     ("distillation.weight", 0.0, "distillation.weight", "got 0.0"),
     ("models.tiny.kind", ["mlp"], "models.tiny", "kind"),
-    ("models.extra.small_epochs", 99, "models.extra", "small_epochs below its"),
     ("data.name", "mnist", "data.name must be fashion-mnist or digits", "'mnist'"),
     ("data.name", "My Data", "data.name", "'My Data'"),
     ("data.kind", "audio", "data.kind must be 'images', 'table' or 'text'", "got 'audio'"),
@@ -153,7 +152,7 @@ REFUSED = [
     ("quantized", ["huge"], "quantized must name", "got huge"),
     ("energy.drift", 1.0, "energy.drift", "got 1.0"),
     ("models.extra.strides", [1], "models.extra", "strides"),
-    ("models.shallow.strides", [1], "models.shallow.strides must hold", "3 filters; got [1]"),
+    ("models.compact.strides", [1], "models.compact.strides must hold", "2 filters; got [1]"),
     ("models.large.units", [64, 0], "models.large.units.1 must be at least 1", "got 0"),
     (
         "models.more",
@@ -243,7 +242,7 @@ UNBOUNDED = [
     ("models.slim.batch_size", 10**12), ("models.slim.max_shift", 10**9),
     ("models.slim.units", [8] * 1000), ("models.slim.units", [10**30]),
     ("models.small.C", 1e-320), ("models.medium.n_estimators", 10**30),
-    ("models.narrow.filters", [10**12, 5]), ("energy.batch_sizes", [*range(1, 300)]),
+    ("models.compact.filters", [10**12, 5]), ("energy.batch_sizes", [*range(1, 300)]),
     ("pool", [f"m{i}" for i in range(300)]), ("data.path", "x" * 10**5), ("data.name", "x" * 300),
     ("models.slim.learning_rate", 10**90), ("pool", ["x" * 300]),
 ]  # fmt: skip

@@ -2,34 +2,33 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from eco.models.keras import Network, convolution
-from eco.models.settings import ConvolutionalSettings, Count
+from eco.models.settings import Count, NetworkSettings
 
 
-class Settings(ConvolutionalSettings):
+class Settings(NetworkSettings):
     """Settings of a residual convolutional network."""
 
     stem_filters: Count = Field(
         description="Filters of the first convolution, over all pixels; the largest of every "
         "2 x 2 of its answers is kept."
     )
-    small_epochs: int = Field(
-        ge=0,
-        description="Of the epochs, the first ones, on images of five sevenths the height and "
-        "width.",
+    filters: list[Count] = Field(min_length=1, description="Filters of each residual block.")
+    strides: list[Annotated[int, Field(ge=1, le=4)]] = Field(
+        description="Stride of each residual block."
     )
 
-    @model_validator(mode="after")
-    def _ends_on_whole_images(self) -> Self:
-        if self.small_epochs >= self.epochs:
-            raise ValueError(
-                f"must have small_epochs below its {self.epochs} epochs, got {self.small_epochs}"
-            )
-        return self
+    @field_validator("strides")
+    @classmethod
+    def _one_stride_for_each(cls, strides: list[int], info: ValidationInfo) -> list[int]:
+        n_blocks = len(info.data.get("filters", strides))
+        if len(strides) != n_blocks:
+            raise ValueError(f"must hold one number for each of the {n_blocks} filters")
+        return strides
 
 
 @dataclass(kw_only=True)
