@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import numpy as np
+import onnx
 import pytest
 
 from eco.energy import formats
@@ -156,6 +157,16 @@ def test_a_kind_of_ones_own_has_its_onnx_graph_only(digits, tmp_path):
         known = formats.stand_in(kind, SETTINGS[kind], X[:500], y[:500], SEED)
         model = OwnKind(known.graph)
         assert set(formats.available_formats(model, X[:100], 1, tmp_path / kind)) == expected
+
+
+@pytest.mark.slow
+def test_a_stand_in_is_folded_as_a_trained_network_is(digits, tmp_path):
+    X, y = digits
+    network = formats.stand_in("cnn", SETTINGS["cnn"], X, y, SEED)
+    formats.available_formats(network, X[:100], 1, tmp_path)
+    weights = onnx.load(tmp_path / f"{formats.ONNX_INT8}.onnx").graph.initializer
+    stem = SETTINGS["cnn"]["stem_filters"]
+    assert [4 * stem, 4, 2, 2] in [list(weight.dims) for weight in weights]
 
 
 @pytest.mark.slow

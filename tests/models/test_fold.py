@@ -9,7 +9,9 @@ from eco.models.onnx.quantize import quantize
 N_FILTERS = 6
 
 
-def network(height=8, width=12, pads="[1, 1, 1, 1]", activation="Relu", pixels="scaled"):
+def network(
+    height=8, width=12, pads="[1, 1, 1, 1]", activation="Relu", pixels="scaled", biases=", b"
+):
     """A graph that begins with a convolution of 3 x 3 and a pooling of 2 x 2."""
     random = np.random.default_rng(0)
     constants = {
@@ -32,7 +34,7 @@ def network(height=8, width=12, pads="[1, 1, 1, 1]", activation="Relu", pixels="
             bent = Sqrt(scaled)
             image = Reshape({pixels}, image_shape)
             sums = Conv<kernel_shape = [3, 3], strides = [1, 1], pads = {pads},
-                dilations = [1, 1], group = 1>(image, K, b)
+                dilations = [1, 1], group = 1>(image, K{biases})
             answers = {activation}(sums)
             largest = MaxPool<kernel_shape = [2, 2], strides = [2, 2]>(answers)
             means = GlobalAveragePool(largest)
@@ -53,8 +55,9 @@ def kernels(graph):
     return [tuple(weight.dims) for weight in graph.graph.initializer if len(weight.dims) == 4]
 
 
-def test_a_folded_stem_gives_the_same_probabilities(run):
-    graph = network()
+@pytest.mark.parametrize("biases", [", b", ""])
+def test_a_folded_stem_gives_the_same_probabilities(biases, run):
+    graph = network(biases=biases)
     folded = fold.fold_stem(graph)
     assert kernels(graph) == [(N_FILTERS, 1, 3, 3)]
     assert kernels(folded) == [(4 * N_FILTERS, 4, 2, 2)]

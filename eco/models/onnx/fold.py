@@ -38,7 +38,9 @@ def fold_stem(graph: onnx.ModelProto) -> onnx.ModelProto:
     if stem is None:
         return graph
     (convolution, _, pooling), weights = stem[-3:], _weights(graph)
-    kernels, biases = (weights[name] for name in convolution.input[1:])
+    kernels = weights[convolution.input[1]]
+    has_biases = len(convolution.input) == 3
+    biases = weights[convolution.input[2]] if has_biases else np.zeros(len(kernels), np.float32)
     inferred = onnx.shape_inference.infer_shapes(graph)
     end = pooling.output[0]
     rest = onnx.utils.Extractor(inferred).extract_model([end], [graph.graph.output[0].name])
@@ -73,7 +75,6 @@ def _stem(graph: onnx.ModelProto) -> list[onnx.NodeProto] | None:
         and _attributes(convolution) == CONVOLUTION
         and _attributes(pooling) == POOLING
         and all(name in weights for name in convolution.input[1:])
-        and len(convolution.input) == 3
         and weights[convolution.input[1]].shape[1] == 1
         and not any(size % 2 for size in _image_shape(graph))
     )
