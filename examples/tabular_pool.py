@@ -44,7 +44,7 @@ for name, p in predictions.items():
     print(f"{name:8} {(p.argmax(axis=1) == y).mean():.1%} at {costs[name]:,} operations")
 
 # %% [markdown]
-# The cheapest cascade that loses at most half a point, by a margin of one standard error.
+# The cheapest cascade that loses at most half a point, by a margin of 1.3 standard errors.
 
 # %%
 tuned = tune(costs, probabilities=predictions, y=y, max_accuracy_loss=0.5)

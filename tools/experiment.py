@@ -49,12 +49,24 @@ def check(settings: Sequence[str]) -> None:
             try:
                 apply_overrides(params.PATH, list(settings))
             except Exception as error:  # DVC's own
-                said = str(error).splitlines()[0]
-                raise EcoError(f"SET={' '.join(settings)}: {said}", remedy) from None
+                raise EcoError(_problem(settings, error), remedy) from None
             try:
                 params.load()
             except ParamsError as error:
                 raise ParamsError(error.problem, remedy) from None
+
+
+def _problem(settings: Sequence[str], error: Exception) -> str:
+    """What is wrong with settings that DVC refuses: of unknown ones the schema knows more."""
+    from dvc.utils.hydra import apply_overrides
+
+    with contextlib.suppress(Exception):  # of those that are no additions either
+        apply_overrides(params.PATH, [f"+{setting.lstrip('+')}" for setting in settings])
+        try:
+            params.load()
+        except ParamsError as refused:
+            return refused.problem
+    return f"SET={' '.join(settings)}: {str(error).splitlines()[0]}"
 
 
 def reads() -> Reads:

@@ -323,8 +323,8 @@ class Tuning(Section):
     )
     margin_se: Annotated[float, Field(ge=0, le=10)] = Field(
         description="Standard errors, on the tuning images, that must lie between what a setting "
-        "does there and the limit: what is chosen does worse on new images. With 0 most targets "
-        "are missed (docs/results.md)."
+        "does there and the limit: what is chosen does worse on new images. With 0 most limits "
+        "of a loss are missed (docs/results.md)."
     )
     settings_per_chain: Annotated[int, Field(ge=100, le=10_000_000)] = Field(
         description="Combinations of thresholds tried for each sub-chain of the pool."
